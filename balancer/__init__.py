@@ -1,0 +1,3 @@
+"""Policy-driven VM load balancer and power saver."""
+
+__version__ = "0.1.0"

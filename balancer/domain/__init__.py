@@ -1,0 +1,1 @@
+"""Frozen values that the whole product speaks of. Imports nothing of ours."""

@@ -1,0 +1,220 @@
+"""A cluster as it was seen at one moment. Change gives you the next one; this one stays as it was seen."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal, Self
+
+import numpy as np
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from balancer.domain.host import ASLEEP, CPU, MEMORY, RESOURCES, DoubtKind, Host, HostState, Link, Resource
+from balancer.domain.placement import Move
+from balancer.domain.value import Moment, Name, Value
+from balancer.domain.vm import Vm, VmState
+
+SNAPSHOT_SCHEMA: Final = "balancer.snapshot/1"
+
+
+class Doubt(Value):
+    """Something that was seen and cannot be believed. Its subject is frozen, and nothing is put to sleep anywhere."""
+
+    subject: Annotated[str, StringConstraints(pattern=r"^(host|vm|site):.+$")] = Field(description="host:h7 or vm:db1")
+    kind: DoubtKind
+    detail: str = ""
+
+
+class Cluster(Value):
+    """Hosts and guests at one moment (`balancer.snapshot/1`)."""
+
+    schema_: Literal["balancer.snapshot/1"] = Field(default=SNAPSHOT_SCHEMA, alias="schema")
+    taken_at: Moment
+    cluster: Name
+    hosts: tuple[Host, ...]
+    vms: tuple[Vm, ...] = ()
+    links: tuple[Link, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+
+    # -- finding things
+
+    @cached_property
+    def host_by_name(self) -> Mapping[str, Host]:
+        return {host.name: host for host in self.hosts}
+
+    @cached_property
+    def _place_of_vm(self) -> Mapping[str, int]:
+        return {vm.name: place for place, vm in enumerate(self.vms)}
+
+    def host(self, name: str) -> Host:
+        """Return a host by name; KeyError where there is none."""
+        return self.host_by_name[name]
+
+    def vm(self, name: str) -> Vm:
+        """Return a guest by name; KeyError where there is none."""
+        return self.vms[self._place_of_vm[name]]
+
+    def has_vm(self, name: str) -> bool:
+        return name in self._place_of_vm
+
+    def has_host(self, name: str) -> bool:
+        return name in self.host_by_name
+
+    @cached_property
+    def _guests(self) -> Mapping[str, tuple[Vm, ...]]:
+        at: dict[str, list[Vm]] = defaultdict(list)
+        for vm in self.vms:
+            at[vm.host].append(vm)
+            if vm.moving_to is not None and vm.moving_to != vm.host:
+                at[vm.moving_to].append(vm)
+        return {name: tuple(vms) for name, vms in at.items()}
+
+    def guests_of(self, host: str) -> tuple[Vm, ...]:
+        """Return all guests that a host carries or is defined to carry; one in flight is carried by both ends."""
+        return self._guests.get(host, ())
+
+    def active_on(self, host: str) -> tuple[Vm, ...]:
+        """Return the guests that run on a host or are on their way to it."""
+        return tuple(vm for vm in self.guests_of(host) if vm.is_active)
+
+    # -- measuring
+
+    def fixed_load(self, host: Host, resource: Resource) -> float:
+        """Return the part of a host's own reading that its guests do not explain; guests come on top of it."""
+        reading = {CPU: host.cpu_used_cores, MEMORY: host.memory_used_mib}.get(resource)
+        if reading is None:
+            return 0.0
+        return max(
+            0.0, reading - sum(vm.measured(resource) for vm in self.guests_of(host.name) if vm.host == host.name)
+        )
+
+    @cached_property
+    def _fixed(self) -> dict[tuple[str, Resource], float]:
+        return {(host.name, r): self.fixed_load(host, r) for host in self.hosts for r in RESOURCES}
+
+    def used(self, host: Host, resource: Resource) -> float:
+        """Return what is in use, or promised, on a host: fixed load plus its guests, those in flight at both ends."""
+        return self._fixed.get((host.name, resource), 0.0) + sum(vm.need(resource) for vm in self.guests_of(host.name))
+
+    def utilisation(self, host: Host, resource: Resource) -> float:
+        """Return used / usable; 0 for a host with nothing usable and nothing used, infinite when it has load."""
+        usable, used = host.usable(resource), self.used(host, resource)
+        if usable <= 0:
+            return 0.0 if used <= 0 else float("inf")
+        return used / usable
+
+    def imbalance(self, resource: Resource) -> float:
+        """Return the population standard deviation of used / usable over the hosts that are on."""
+        shares = [self.utilisation(host, resource) for host in self.hosts if host.is_on and host.usable(resource) > 0]
+        return float(np.std(shares)) if shares else 0.0
+
+    def watts(self) -> float:
+        """Return the watts that the cluster draws at its present load; hosts without power data draw nothing known."""
+        return sum(self._watts_of(host) for host in self.hosts if host.power is not None)
+
+    def _watts_of(self, host: Host) -> float:
+        if host.power is None:
+            return 0.0
+        if not host.is_on:
+            return host.power.off_watts
+        return host.power.at(min(1.0, self.used(host, CPU) / host.cpu_cores) if host.cpu_cores > 0 else 0.0)
+
+    # -- doubting
+
+    @cached_property
+    def doubted(self) -> frozenset[str]:
+        """The subjects of doubts, `host:h7` or `vm:db1`."""
+        return frozenset(doubt.subject for doubt in self.doubts)
+
+    def is_frozen(self, vm: Vm) -> bool:
+        """Whether a doubt about the guest, its host or its goal forbids to touch it."""
+        ends = {f"vm:{vm.name}", f"host:{vm.host}"} | ({f"host:{vm.moving_to}"} if vm.moving_to else set())
+        return bool(ends & self.doubted)
+
+    def is_doubted(self, host: Host) -> bool:
+        return f"host:{host.name}" in self.doubted or host.state is HostState.UNREACHABLE
+
+    # -- changing: the next cluster, this one stays
+
+    def after(self, *moves: Move) -> Cluster:
+        """Return the cluster with these moves done."""
+        return self._with_vms(
+            {
+                m.vm: {"host": m.target, "moving_to": None, "migration_phase": None, "state": self._settled(m.vm)}
+                for m in moves
+            }
+        )
+
+    def while_moving(self, *moves: Move) -> Cluster:
+        """Return the cluster with these moves in flight: each guest counts in full at both ends."""
+        return self._with_vms({m.vm: {"moving_to": m.target, "state": self._in_flight(m.vm)} for m in moves})
+
+    def _in_flight(self, vm: str) -> VmState:
+        return VmState.MIGRATING if self.vm(vm).is_active else VmState.SHUT_OFF
+
+    def _settled(self, vm: str) -> VmState:
+        state = self.vm(vm).state
+        return VmState.RUNNING if state is VmState.MIGRATING else state
+
+    def with_hosts(self, state: HostState, *names: str) -> Cluster:
+        """Return the cluster with these hosts in a state; one that is switched off has no load of its own."""
+        reading = {"cpu_used_cores": 0.0, "memory_used_mib": 0.0} if state in ASLEEP else {}
+        return self._with_host_changes({name: {"state": state, **reading} for name in names})
+
+    def with_host(self, name: str, **changes: Any) -> Cluster:
+        """Return the cluster with some fields of one host changed."""
+        return self._with_host_changes({name: changes})
+
+    def _with_host_changes(self, changes: Mapping[str, Mapping[str, Any]]) -> Cluster:
+        hosts = tuple(h.model_copy(update=changes[h.name]) if h.name in changes else h for h in self.hosts)
+        later = self._next(hosts, self.vms)
+        for host in hosts:
+            if "cpu_used_cores" in changes.get(host.name, {}):
+                later._fixed.update({(host.name, r): later.fixed_load(host, r) for r in RESOURCES})
+        return later
+
+    def _with_vms(self, changes: Mapping[str, Mapping[str, Any]]) -> Cluster:
+        vms = list(self.vms)
+        for name, change in changes.items():
+            place = self._place_of_vm[name]
+            vms[place] = vms[place].model_copy(update=change)
+        return self._next(self.hosts, tuple(vms))
+
+    def _next(self, hosts: tuple[Host, ...], vms: tuple[Vm, ...]) -> Cluster:
+        # A guest that leaves takes its part of the reading along: the fixed load that was found stays what it is.
+        fixed = dict(self._fixed)
+        later = self.model_copy(update={"hosts": hosts, "vms": vms})
+        for derived in ("host_by_name", "_guests"):
+            later.__dict__.pop(derived, None)
+        later.__dict__["_fixed"] = fixed
+        return later
+
+    # -- the door
+
+    @field_validator("hosts")
+    @classmethod
+    def _host_names_are_unique(cls, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
+        _refuse_twins("host", [host.name for host in hosts])
+        return hosts
+
+    @field_validator("vms")
+    @classmethod
+    def _vm_names_are_unique(cls, vms: tuple[Vm, ...]) -> tuple[Vm, ...]:
+        _refuse_twins("guest", [vm.name for vm in vms])
+        return vms
+
+    @model_validator(mode="after")
+    def _guests_live_on_known_hosts(self) -> Self:
+        known = {host.name for host in self.hosts}
+        lost = sorted({vm.name for vm in self.vms if vm.host not in known or (vm.moving_to or vm.host) not in known})
+        if lost:
+            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+            raise ValueError(f"guests on hosts that the snapshot does not list: {', '.join(lost[:5])}{more}")
+        return self
+
+
+def _refuse_twins(thing: str, names: list[str]) -> None:
+    twins = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twins:
+        raise ValueError(f"{thing} names occur twice: {', '.join(twins[:5])}")

@@ -1,0 +1,148 @@
+"""A host: a server that runs guests, or sleeps."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import pairwise
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from balancer.domain.value import Amount, Flag, Moment, Name, Value
+
+Resource = str
+CPU: Resource = "cpu"
+MEMORY: Resource = "memory"
+RESOURCES: tuple[Resource, ...] = (CPU, MEMORY)
+
+DEFAULT_MIGRATION_MIB_PER_S = 1000.0  # FORMATS: what a host's migration link is taken to carry when nobody says
+DEFAULT_OFF_WATTS = 5.0  # a server in soft-off still feeds its BMC
+
+
+class HostState(StrEnum):
+    """What a host is doing."""
+
+    UP = "up"
+    MAINTENANCE = "maintenance"
+    DRAINING = "draining"
+    STANDBY = "standby"
+    POWERED_OFF = "powered_off"
+    WAKING = "waking"
+    UNREACHABLE = "unreachable"
+
+
+ASLEEP = frozenset({HostState.STANDBY, HostState.POWERED_OFF})
+
+
+class Reserved(Value):
+    """What the hypervisor keeps for itself."""
+
+    cpu_cores: Amount = 0.0
+    memory_mib: Amount = 0.0
+
+
+class Power(Value):
+    """What a host draws: a table at 0, 10, ... 100 % CPU, or its two ends."""
+
+    watts: tuple[Amount, ...] | None = Field(default=None, min_length=2)
+    idle_watts: Amount | None = None
+    peak_watts: Amount | None = None
+    off_watts: Amount = DEFAULT_OFF_WATTS
+    boot_seconds: Amount | None = None
+
+    @model_validator(mode="after")
+    def _one_way_of_saying_it(self) -> Self:
+        if self.watts is None and self.idle_watts is None:
+            raise ValueError("says neither `watts: [...]` nor `idle_watts:` and `peak_watts:`")
+        if self.watts is not None and (self.idle_watts is not None or self.peak_watts is not None):
+            raise ValueError("says the watts twice: keep either the table or idle and peak")
+        return self
+
+    @property
+    def idle(self) -> float:
+        """Watts when on and idle."""
+        return self.watts[0] if self.watts else (self.idle_watts or 0.0)
+
+    def at(self, cpu_share: float) -> float:
+        """Return the watts drawn at a CPU share (0 to 1), linear between the points of the table."""
+        idle = self.idle
+        points = self.watts or (idle, idle if self.peak_watts is None else self.peak_watts)
+        place = min(max(cpu_share, 0.0), 1.0) * (len(points) - 1)
+        for step, (low, high) in enumerate(pairwise(points)):
+            if place <= step + 1:
+                return low + (place - step) * (high - low)
+        return points[-1]
+
+
+class Host(Value):
+    """A host as last seen. `usable` is its total less what the hypervisor keeps for itself."""
+
+    name: Name
+    id: str | None = None
+    state: HostState = HostState.UP
+    seen_at: Moment | None = None
+    cpu_cores: Amount
+    memory_mib: Amount
+    reserved: Reserved = Reserved()
+    cpu_used_cores: Amount | None = Field(default=None, description="the host's own reading, in cores in use")
+    memory_used_mib: Amount | None = Field(default=None, description="the host's own reading")
+    labels: dict[str, str] = {}
+    cpu_model: str | None = None
+    cpu_digest: str | None = Field(default=None, description="equal on hosts between which host-passthrough may move")
+    networks: tuple[str, ...] | None = None
+    pools: tuple[str, ...] | None = None
+    resources: dict[str, Amount] = {}
+    power: Power | None = None
+    migration_mib_per_s: Amount = DEFAULT_MIGRATION_MIB_PER_S
+    may_sleep: Flag | None = Field(default=None, description="absent: nobody said no, so a plan may propose it")
+    wake_proven_at: Moment | None = None
+    asleep_by_us: Flag = False
+    cordoned: Flag = Field(default=False, description="no guest may be placed or started here")
+
+    @property
+    def usable_cores(self) -> float:
+        return max(0.0, self.cpu_cores - self.reserved.cpu_cores)
+
+    @property
+    def usable_memory_mib(self) -> float:
+        return max(0.0, self.memory_mib - self.reserved.memory_mib)
+
+    def usable(self, resource: Resource) -> float:
+        """Return what guests may use of a resource, in its own unit."""
+        if resource == CPU:
+            return self.usable_cores
+        return self.usable_memory_mib if resource == MEMORY else self.resources.get(resource, 0.0)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it draws idle power and counts in the imbalance; an unreachable host counts as busy."""
+        return self.state not in ASLEEP
+
+    @property
+    def takes_guests(self) -> bool:
+        """Whether guests may be moved here now."""
+        return self.state is HostState.UP and not self.cordoned
+
+    @property
+    def is_being_emptied(self) -> bool:
+        return self.state in {HostState.DRAINING, HostState.MAINTENANCE}
+
+    @property
+    def idle_watts(self) -> float:
+        """Watts when on and idle; 1.0 without power data, so that each host weighs the same."""
+        return self.power.idle if self.power else 1.0
+
+    def label(self, key: str) -> str | None:
+        """Return the host's domain across `key`: its own name across `host`, else the label's value."""
+        return self.name if key == "host" else self.labels.get(key)
+
+
+class Link(Value):
+    """What the line between two sites carries."""
+
+    sites: tuple[Name, Name]
+    mib_per_s: Amount
+    rtt_ms: Amount = 0.0
+
+
+DoubtKind = Literal["missing", "stale", "absurd", "unreachable", "clash", "unknown", "other"]

@@ -1,0 +1,218 @@
+"""A plan (`balancer.plan/1`): ranked steps with a reason each, what was left alone and why, what could not be kept."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from balancer.domain.placement import Move
+from balancer.domain.value import Amount, Count, Moment, Name, Value
+
+PLAN_SCHEMA: Final = "balancer.plan/1"
+
+
+class Mode(StrEnum):
+    """How far the balancer may go."""
+
+    RECOMMEND = "recommend"
+    CONFIRM = "confirm"
+    ACT = "act"
+
+
+class Action(StrEnum):
+    """What a step does."""
+
+    MOVE = "move"
+    POWER_ON = "power_on"
+    WAIT_READY = "wait_ready"
+    CORDON = "cordon"
+    UNCORDON = "uncordon"
+    POWER_OFF = "power_off"
+
+
+class Because(StrEnum):
+    """Why a guest or a host was left alone; the sentence is what people read."""
+
+    IMMOVABLE = "immovable"
+    IN_DOUBT = "in_doubt"
+    IN_FLIGHT = "in_flight"
+    NO_ROOM_ELSEWHERE = "no_room_elsewhere"
+    NO_HOST_ALLOWED = "no_host_allowed"
+    GAIN_TOO_SMALL = "gain_too_small"
+    BUDGET_SPENT = "budget_spent"
+    NO_SAFE_ORDER = "no_safe_order"
+    COOLING_DOWN = "cooling_down"
+    CARRIES_GUESTS = "carries_guests"
+    CARRIES_IMMOVABLE = "carries_immovable"
+    MAY_NOT_SLEEP = "may_not_sleep"
+    WAKE_NOT_PROVEN = "wake_not_proven"
+    NOT_EMPTY_LONG_ENOUGH = "not_empty_long_enough"
+    NEEDED_FOR_HEADROOM = "needed_for_headroom"
+    SAVES_TOO_LITTLE = "saves_too_little"
+    NOT_PUT_TO_SLEEP_BY_US = "not_put_to_sleep_by_us"
+    DEFINES_SHUT_OFF_GUESTS = "defines_shut_off_guests"
+    DOUBTS_ELSEWHERE = "doubts_elsewhere"
+
+    @property
+    def sentence(self) -> str:
+        return _SENTENCES[self]
+
+
+_SENTENCES: dict[Because, str] = {
+    Because.IMMOVABLE: "may not be moved",
+    Because.IN_DOUBT: "what was seen of it cannot be believed",
+    Because.IN_FLIGHT: "is being moved already",
+    Because.NO_ROOM_ELSEWHERE: "no other host has room for it",
+    Because.NO_HOST_ALLOWED: "no other host is allowed to carry it",
+    Because.GAIN_TOO_SMALL: "moving it would gain too little",
+    Because.BUDGET_SPENT: "the budget for this cycle is spent",
+    Because.NO_SAFE_ORDER: "no order of moves gets it there safely",
+    Because.COOLING_DOWN: "was touched a short while ago",
+    Because.CARRIES_GUESTS: "carries guests that have no better place",
+    Because.CARRIES_IMMOVABLE: "carries guests that may not be moved",
+    Because.MAY_NOT_SLEEP: "the site file does not say `may_sleep: true`",
+    Because.WAKE_NOT_PROVEN: "that it wakes has not been proven: balancer power test",
+    Because.NOT_EMPTY_LONG_ENOUGH: "has not been empty for long enough",
+    Because.NEEDED_FOR_HEADROOM: "without it the others would be over their headroom",
+    Because.SAVES_TOO_LITTLE: "switching it off saves less than it costs",
+    Because.NOT_PUT_TO_SLEEP_BY_US: "was not put to sleep by the balancer, which therefore does not wake it",
+    Because.DEFINES_SHUT_OFF_GUESTS: "defines guests that are shut off and could not start meanwhile",
+    Because.DOUBTS_ELSEWHERE: "nothing is put to sleep while anything is in doubt",
+}
+
+
+class Kept(Value):
+    """Something that was left as it is, and why."""
+
+    subject: str
+    because: Because
+    detail: str = ""
+
+
+class Unmet(Value):
+    """A promise that the plan cannot keep, and why."""
+
+    promise: str
+    subject: str
+    why: str
+
+
+class Step(Value):
+    """One thing to do. `depends_on` rules execution; `wave` is a coarser schedule, just as legal."""
+
+    id: Name
+    rank: Count = 0
+    wave: Count = 1
+    depends_on: tuple[str, ...] = ()
+    action: Action
+    vm: str | None = None
+    vm_id: str | None = None
+    source: str | None = None
+    target: str | None = None
+    kind: Literal["live", "cold", "warm"] | None = None
+    host: str | None = None
+    how: Literal["soft", "hard"] | None = None
+    seconds: Amount = 0.0
+    downtime_ms: Amount = 0.0
+    memory_mib: Amount = 0.0
+    because: str = ""
+
+    @model_validator(mode="after")
+    def _says_what_it_touches(self) -> Self:
+        if self.action is Action.MOVE:
+            if not (self.vm and self.source and self.target):
+                raise ValueError("a move names vm, source and target")
+        elif not self.host:
+            raise ValueError(f"{self.action} names a host")
+        return self
+
+    @property
+    def move(self) -> Move:
+        """The move that this step is; only for `action: move`."""
+        assert self.vm and self.source and self.target
+        return Move(self.vm, self.source, self.target)
+
+    @property
+    def is_move(self) -> bool:
+        return self.action is Action.MOVE
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that the step touches."""
+        return tuple(name for name in (self.source, self.target, self.host) if name)
+
+    def __str__(self) -> str:
+        if self.is_move:
+            return f"move {self.vm} from {self.source} to {self.target}"
+        return f"{self.action.replace('_', ' ')} {self.host}"
+
+
+class Imbalance(Value):
+    """Population standard deviation of used / usable over the hosts that are on."""
+
+    cpu: Amount = 0.0
+    memory: Amount = 0.0
+
+
+class Summary(Value):
+    """What the plan buys and costs. `gap` is norm_gap: 0 perfect, 1 no better than staying put."""
+
+    moves: Count = 0
+    gib_to_move: Amount = 0.0
+    seconds_to_run: Amount = 0.0
+    seconds_at_least: Amount = 0.0
+    hosts_on_before: Count = 0
+    hosts_on_after: Count = 0
+    hosts_to_sleep: tuple[str, ...] = ()
+    hosts_to_wake: tuple[str, ...] = ()
+    imbalance_before: Imbalance = Imbalance()
+    imbalance_after: Imbalance = Imbalance()
+    watts_before: Amount = 0.0
+    watts_after: Amount = 0.0
+    objective_before: float = 0.0
+    objective_after: float = 0.0
+    objective_bound: float | None = None
+    gap: float | None = None
+    proved_optimal: bool = False
+
+
+class PolicyMark(Value):
+    """Which policy a plan was made under."""
+
+    name: str
+    digest: str
+
+
+class Plan(Value):
+    """What to do, in which order, and why (`balancer.plan/1`)."""
+
+    schema_: Literal["balancer.plan/1"] = Field(default=PLAN_SCHEMA, alias="schema")
+    id: Name
+    cluster: str = ""
+    taken_at: Moment
+    made_at: Moment
+    valid_until: Moment
+    snapshot_digest: str
+    policy: PolicyMark
+    mode: Mode = Mode.RECOMMEND
+    seed: int = 0
+    versions: dict[str, str] = {}
+    summary: Summary = Summary()
+    steps: tuple[Step, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    unmet: tuple[Unmet, ...] = ()
+    refused: Annotated[str, Field(description="why nothing may be done now (doubts); empty otherwise")] = ""
+
+    @property
+    def moves(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.is_move)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.steps
+
+    def step(self, step_id: str) -> Step:
+        """Return a step by its id; KeyError where there is none."""
+        return {step.id: step for step in self.steps}[step_id]

@@ -1,0 +1,85 @@
+"""The few shapes that promises and wishes are lowered to. Models and search know these, never a constraint.
+
+A shape with `price` None is hard. A soft one costs `price` per unit of excess, given as a share of its largest possible
+excess. A hard limit that is broken today starts at today's excess: a plan may ease it and may not add to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from balancer.domain.host import Resource
+
+
+@dataclass(frozen=True)
+class AllowedHosts:
+    """A guest may be on these hosts alone."""
+
+    vm: str
+    hosts: frozenset[str]
+    price: float | None = None
+
+
+@dataclass(frozen=True)
+class CapacityShare:
+    """What is used on a host may be at most this share of what is usable."""
+
+    host: str
+    resource: Resource
+    share: float
+    price: float | None = None
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """At most `limit` of these guests may be within one domain, a set of hosts (one host, a rack, a site)."""
+
+    vms: frozenset[str]
+    hosts: frozenset[str]
+    limit: int
+    price: float | None = None
+
+
+@dataclass(frozen=True)
+class Together:
+    """These guests share one host."""
+
+    vms: frozenset[str]
+    price: float | None = None
+
+
+@dataclass(frozen=True)
+class HostMust:
+    """A host has to be on, or off."""
+
+    host: str
+    on: bool
+
+
+@dataclass(frozen=True)
+class LoadCurve:
+    """Being loaded costs: `factor` * (used / usable)^2 on a host that is on; convex, 0 when empty."""
+
+    host: str
+    resource: Resource
+    factor: float
+
+
+@dataclass(frozen=True)
+class HostOn:
+    """A host that is on costs this much, empty or not."""
+
+    host: str
+    cost: float
+
+
+@dataclass(frozen=True)
+class MoveCost:
+    """A guest that ends up on another host than today's costs this much."""
+
+    vm: str
+    cost: float
+
+
+Shape = AllowedHosts | CapacityShare | AtMost | Together | HostMust
+Cost = LoadCurve | HostOn | MoveCost

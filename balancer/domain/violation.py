@@ -1,0 +1,46 @@
+"""A promise that does not hold, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+TOLERANCE = 1e-6  # of a share or a count: below this a difference is rounding, not a fault
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One promise broken at one place. `excess` compares with other excesses of the same promise and subject only.
+
+    promise: how the policy knows it, e.g. `headroom` or the constraint's name
+    subject: `host:h1`, `vm:db1`, or a domain such as `rack:r1`
+    excess:  > 0; a share of the host for capacity, a number of guests for everything else
+    """
+
+    promise: str
+    subject: str
+    excess: float
+    detail: str
+    hard: bool = True
+    weight: float = 0.0
+    at_rest_only: bool = False  # such a promise (together) may be broken while its guests are on their way
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.promise, self.subject
+
+    def __str__(self) -> str:
+        return f"{self.promise}: {self.detail}"
+
+
+def hard_excess(violations: Iterable[Violation]) -> float:
+    """Return how far the hard promises are broken in sum; placements compare by it before anything else."""
+    return sum(v.excess for v in violations if v.hard)
+
+
+def worsened(before: Iterable[Violation], after: Iterable[Violation]) -> list[Violation]:
+    """Return the hard violations that are new or greater than before; easing an old fault is welcome."""
+    allowed: dict[tuple[str, str], float] = {}
+    for violation in before:
+        allowed[violation.key] = allowed.get(violation.key, 0.0) + violation.excess
+    return [v for v in after if v.hard and v.excess > allowed.get(v.key, 0.0) + TOLERANCE]

@@ -1,0 +1,119 @@
+"""A guest: a virtual machine."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from balancer.domain.host import CPU, MEMORY, Host, Resource
+from balancer.domain.value import Amount, Flag, Name, Value
+
+
+class VmState(StrEnum):
+    """What a guest is doing."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    SHUT_OFF = "shut_off"
+    MIGRATING = "migrating"
+    UNKNOWN = "unknown"
+
+
+class Movable(StrEnum):
+    """How a guest can go elsewhere."""
+
+    LIVE = "live"
+    COLD = "cold"
+    NEVER = "never"
+
+
+class CpuMode(StrEnum):
+    CUSTOM = "custom"
+    HOST_MODEL = "host-model"
+    HOST_PASSTHROUGH = "host-passthrough"
+
+
+class Demand(Value):
+    """What the balancer expects a guest to need, and how sure it is."""
+
+    cpu_cores: Amount
+    sigma: Amount = 0.0
+    by_horizon: dict[str, Amount] = {}
+
+
+class Vm(Value):
+    """A guest as last seen."""
+
+    name: Name
+    id: str | None = None
+    host: Name
+    state: VmState = VmState.RUNNING
+    moving_to: Name | None = None
+    migration_phase: str | None = None
+    vcpus: Annotated[int, Field(strict=True, ge=1)]
+    memory_mib: Amount = Field(description="assigned")
+    memory_used_mib: Amount | None = None
+    overhead_mib: Amount = 0.0
+    cpu_used_cores: Amount | None = None
+    demand: Demand | None = None
+    cpu_wait_share: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] | None = None
+    dirty_mib_per_s: Amount | None = None
+    storage: Literal["shared", "local"] = "shared"
+    disk_gib: Amount | None = None
+    cpu_models: tuple[str, ...] | None = None
+    cpu_mode: CpuMode = CpuMode.CUSTOM
+    movable: Movable = Movable.LIVE
+    why_not: str | None = None
+    labels: dict[str, str] = {}
+    networks: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    autostart: Flag = False
+    resources: dict[str, Amount] = {}
+
+    @property
+    def key(self) -> str:
+        """What journal, history and cool-downs know it by: its UUID where it has one."""
+        return self.id or self.name
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it runs, or might: only a guest seen shut off is certainly not running."""
+        return self.state is not VmState.SHUT_OFF
+
+    @property
+    def is_in_flight(self) -> bool:
+        return self.moving_to is not None
+
+    def need(self, resource: Resource) -> float:
+        """Return what it is expected to need: cores, or MiB of assigned memory.
+
+        A guest that was not measured counts as busy on all its vCPUs, never as idle; one shut off needs nothing.
+        """
+        if not self.is_active:
+            return 0.0
+        if resource == CPU:
+            return self._expected_cores()
+        return self.memory_mib + self.overhead_mib if resource == MEMORY else self.resources.get(resource, 0.0)
+
+    def _expected_cores(self) -> float:
+        if self.demand is not None:
+            return self.demand.cpu_cores
+        return float(self.vcpus) if self.cpu_used_cores is None else self.cpu_used_cores
+
+    def measured(self, resource: Resource) -> float:
+        """Return its part of the host's own reading, which is what the host's fixed load is found from."""
+        if resource == CPU and self.is_active and self.cpu_used_cores is not None:
+            return self.cpu_used_cores
+        return self.need(resource)
+
+    def why_not_on(self, host: Host) -> str:
+        """Say why the guest could not run on a host at all; empty where it could."""
+        if self.cpu_mode is CpuMode.CUSTOM and self.cpu_models is not None and host.cpu_model not in self.cpu_models:
+            return f"its CPU model {host.cpu_model} is not one of {', '.join(self.cpu_models)}"
+        missing = [net for net in self.networks if host.networks is not None and net not in host.networks]
+        if missing:
+            return f"it has no network {', '.join(missing)}"
+        missing = [pool for pool in self.pools if host.pools is not None and pool not in host.pools]
+        return f"it has no storage pool {', '.join(missing)}" if missing else ""
