@@ -62,6 +62,18 @@ class Cluster(Value):
         return name in self.host_by_name
 
     @cached_property
+    def _labelled(self) -> dict[tuple[tuple[str, str], ...], tuple[str, ...]]:
+        return {}
+
+    def vms_labelled(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the names of the guests that bear all these labels."""
+        key = tuple(sorted(wanted.items()))
+        if key not in self._labelled:
+            found = tuple(vm.name for vm in self.vms if wanted.items() <= vm.labels.items())
+            self._labelled[key] = found
+        return self._labelled[key]
+
+    @cached_property
     def _guests(self) -> Mapping[str, tuple[Vm, ...]]:
         at: dict[str, list[Vm]] = defaultdict(list)
         for vm in self.vms:

@@ -84,7 +84,7 @@ def unknown_key(key: str, known: set[str]) -> PydanticCustomError:
 def _restated(failed: ValidationError) -> list[InitErrorDetails]:
     return [
         {
-            "type": PydanticCustomError(error["type"], error["msg"]),
+            "type": PydanticCustomError(error["type"], error["msg"], error.get("ctx")),
             "loc": error["loc"],
             "input": error["input"],
         }

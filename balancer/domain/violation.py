@@ -23,6 +23,7 @@ class Violation:
     detail: str
     hard: bool = True
     weight: float = 0.0
+    involves: tuple[str, ...] = ()  # the guests whose moves could mend it
     at_rest_only: bool = False  # such a promise (together) may be broken while its guests are on their way
 
     @property

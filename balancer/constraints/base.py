@@ -1,0 +1,56 @@
+"""What every promise can do: be lowered to the solver's shapes, and check a cluster with no thought of a solver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.shapes import Shape
+from balancer.domain.value import Amount, Flag, Value
+from balancer.domain.violation import Violation
+
+
+class Constraint(Value):
+    """A promise. Its file opens with what it promises and the formula, and carries an example for the policy."""
+
+    example: ClassVar[str]
+    """A line of YAML that works, for the reference and for editors."""
+
+    name: str | None = Field(default=None, description="how reports call it; otherwise its kind and members")
+    hard: Flag = Field(default=True, description="false: a wish with a weight, not a promise")
+    weight: Amount = Field(
+        default=1.0, description="with `hard: false`: cost of breaking it as far as it can be broken"
+    )
+
+    def lower(self, cluster: Cluster) -> Iterator[Shape]:
+        """Say the promise in the shapes that the solver knows."""
+        raise NotImplementedError
+
+    def violations(self, cluster: Cluster) -> list[Violation]:
+        """Return where a cluster breaks the promise; guests in flight count at both ends."""
+        raise NotImplementedError
+
+    def remarks(self, cluster: Cluster) -> list[str]:
+        """Return what its author should know about it on this cluster, such as a selector that matches nothing."""
+        return []
+
+    @property
+    def promise(self) -> str:
+        """How reports call it."""
+        return self.name or self.described()
+
+    def described(self) -> str:
+        """Say it shortly, e.g. `apart db1, db2`."""
+        raise NotImplementedError
+
+    @property
+    def price(self) -> float | None:
+        """None for a promise; the weight of a wish."""
+        return None if self.hard else self.weight
+
+    def broken(self, subject: str, excess: float, detail: str, involves: tuple[str, ...] = ()) -> Violation:
+        """Return a violation of this promise."""
+        return Violation(self.promise, subject, excess, detail, self.hard, self.weight, involves=involves)

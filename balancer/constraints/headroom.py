@@ -1,0 +1,62 @@
+"""Leave room on every host.
+
+used[host, resource] <= share[resource] * usable[host, resource]      for every host that is on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from balancer.constraints.base import Constraint
+from balancer.domain.cluster import Cluster
+from balancer.domain.host import CPU, MEMORY, Host, Resource
+from balancer.domain.shapes import CapacityShare, Shape
+from balancer.domain.value import Share
+from balancer.domain.violation import TOLERANCE, Violation
+
+
+class Headroom(Constraint):
+    """Keep a part of every host free, so that a guest may grow and a migration may land."""
+
+    example: ClassVar[str] = "headroom: {cpu: 0.90, memory: 0.95}"
+
+    kind: Literal["headroom"] = "headroom"
+    cpu: Share = Field(default=0.90, description="share of the usable cores that may be in use")
+    memory: Share = Field(default=0.95, description="share of the usable memory that may be assigned")
+
+    def described(self) -> str:
+        return "headroom"
+
+    @property
+    def shares(self) -> tuple[tuple[Resource, float], ...]:
+        return (CPU, self.cpu), (MEMORY, self.memory)
+
+    def lower(self, cluster: Cluster) -> Iterator[Shape]:
+        for host in cluster.hosts:
+            for resource, share in self.shares:
+                yield CapacityShare(host.name, resource, share, self.price)
+
+    def violations(self, cluster: Cluster) -> list[Violation]:
+        """Excess is a share of the host's usable amount."""
+        found = (
+            self._over(cluster, host, resource, share)
+            for host in cluster.hosts
+            if host.is_on
+            for resource, share in self.shares
+        )
+        return [violation for violation in found if violation is not None]
+
+    def _over(self, cluster: Cluster, host: Host, resource: Resource, share: float) -> Violation | None:
+        used, usable = cluster.used(host, resource), host.usable(resource)
+        excess = (used - share * usable) / usable if usable > 0 else used
+        if excess <= TOLERANCE:
+            return None
+        detail = (
+            f"{host.name} would use {used / usable:.1%} of its {resource}"
+            if usable
+            else f"{host.name} has no {resource}"
+        )
+        return self.broken(f"host:{host.name}/{resource}", excess, f"{detail}, the policy allows {share:.0%}")

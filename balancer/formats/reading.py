@@ -1,0 +1,150 @@
+"""Read a YAML or JSON file into a frozen value; say everything that is wrong with it, with lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from balancer.domain.value import Value
+from balancer.errors import Fault, InputError
+from balancer.formats.faults import fault_from
+from balancer.formats.lines import Lines
+
+V = TypeVar("V", bound=Value)
+
+MOST_BYTES = 256 * 2**20  # a snapshot of 200,000 guests has some 60 MiB
+MOST_NODES = 20_000_000  # counted with aliases expanded: a YAML bomb is refused before it is unfolded
+
+
+def read(path: Path, kind: type[V], error: type[InputError] = InputError, most_bytes: int = MOST_BYTES) -> V:
+    """Read a file as one of our values. Raises `error` with every fault found: file, line, what, and what to write."""
+    name = str(path)
+    try:
+        if path.stat().st_size > most_bytes:
+            raise error([Fault(name, f"is larger than {most_bytes // 2**20} MiB", "is it the right file?")])
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise error([Fault(name, "there is no such file")]) from None
+    except UnicodeDecodeError as cause:
+        raise error([Fault(name, f"is not UTF-8 text (byte {cause.start})", "save it as UTF-8")]) from None
+    except OSError as cause:
+        raise error([Fault(name, f"cannot be read: {cause.strerror}")]) from None
+    return read_text(text, kind, name, error)
+
+
+def read_text(text: str, kind: type[V], name: str, error: type[InputError] = InputError) -> V:
+    """Read a text as one of our values; `name` is what its faults are reported under."""
+    try:
+        data = _parse(text)
+    except _CannotParse as cause:
+        raise error([Fault(f"{name}:{cause.line}" if cause.line else name, cause.what, cause.instead)]) from None
+    _require_schema(data, kind, name, text, error)
+    try:
+        return kind.model_validate(data)
+    except ValidationError as failed:
+        lines = Lines(text)
+        faults = {fault_from(problem, name, lines): None for problem in failed.errors(include_url=False)}
+        raise error(sorted(faults, key=_by_line)) from None
+    except RecursionError:
+        raise error([Fault(name, "is nested too deeply")]) from None
+
+
+class _CannotParse(Exception):
+    def __init__(self, what: str, line: int | None = None, instead: str = "") -> None:
+        super().__init__(what)
+        self.what, self.line, self.instead = what, line, instead
+
+
+def _parse(text: str) -> Any:
+    try:
+        data = _parse_json(text) if text.lstrip()[:1] == "{" else _parse_yaml(text)
+        if _expanded_size(data, {}) > MOST_NODES:
+            raise _CannotParse("its aliases unfold to more than anybody wrote", instead="write the values out")
+    except RecursionError:
+        raise _CannotParse("is nested too deeply") from None
+    return data
+
+
+def _parse_json(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_each_key_once)
+    except json.JSONDecodeError as cause:
+        # `{a: 1}` is YAML too, and people write it; only when YAML refuses it as well is the JSON fault the news.
+        try:
+            return _parse_yaml(text)
+        except _CannotParse:
+            raise _CannotParse(f"is not valid JSON: {cause.msg}", cause.lineno) from None
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _CannotParse(f"the key `{twice}` stands twice in one block", instead="keep one of them")
+    return data
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as cause:
+        line = cause.problem_mark.line + 1 if cause.problem_mark else None
+        raise _CannotParse(*_yaml_words(str(cause.problem or cause.context or cause), line)) from None
+    except (YAMLError, ValueError, OverflowError) as cause:
+        raise _CannotParse(f"is not valid YAML: {str(cause).splitlines()[0]}") from None
+
+
+def _yaml_words(problem: str, line: int | None) -> tuple[str, int | None, str]:
+    if "\\t" in problem or "tab" in problem.lower():
+        return "a tab stands where YAML wants spaces", line, "indent with spaces"
+    if problem.startswith("found duplicate key"):
+        return (
+            f"{problem.split(' with value', maxsplit=1)[0].replace('found duplicate', 'the')} stands twice",
+            line,
+            "keep one of them",
+        )
+    return f"is not valid YAML: {problem}", line, "look at the indentation and quotes around this line"
+
+
+def _expanded_size(data: Any, seen: dict[int, int]) -> int:
+    """Count the values with aliases unfolded, each shared part counted from memory and never walked twice."""
+    if not isinstance(data, dict | list):
+        return 1
+    if id(data) not in seen:
+        seen[id(data)] = 1  # a part that contains itself ends here; pydantic refuses it by name
+        inside = data.values() if isinstance(data, dict) else data
+        seen[id(data)] = 1 + sum(_expanded_size(part, seen) for part in inside)
+    return seen[id(data)]
+
+
+def _require_schema(data: Any, kind: type[Value], name: str, text: str, error: type[InputError]) -> None:
+    field = kind.model_fields.get("schema_")
+    wanted = str(field.default) if field else ""
+    if not isinstance(data, dict):
+        what = "is empty" if data is None else f"is {_plainly(data)}, not a block of keys"
+        raise error([Fault(name, what, f"begin with `schema: {wanted}`" if wanted else "")])
+    if not field or data.get("schema") == wanted:
+        return
+    given = data.get("schema")
+    line = Lines(text).of(("schema",)) if "schema" in data else 1
+    family, _, version = wanted.rpartition("/")
+    if isinstance(given, str) and given.startswith(f"{family}/"):
+        what = f"is written for version {given.rpartition('/')[2]} of {family}, this program knows version {version}"
+        raise error([Fault(f"{name}:{line}", what, "use the program that wrote it, or a later one")])
+    what = f"has the schema {given!r}" if given is not None else "does not say which schema it follows"
+    raise error([Fault(f"{name}:{line}", what, f"write `schema: {wanted}` first")])
+
+
+def _plainly(data: Any) -> str:
+    return "a list" if isinstance(data, list) else f"the single value {str(data)[:40]!r}"
+
+
+def _by_line(fault: Fault) -> tuple[int, str]:
+    line = fault.place.rpartition(":")[2]
+    return (int(line) if line.isdigit() else 0, fault.what)

@@ -1,0 +1,188 @@
+"""What a simulated world is made of: hosts, guests and migrations, as they are and as they behave."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from balancer.domain.host import DEFAULT_MIGRATION_MIB_PER_S, Power
+from balancer.domain.vm import Movable
+
+LoadCurve = Callable[[datetime], float]
+"""Cores that a guest would like to use at a time. A pure function, so that any time can be asked."""
+
+_OURS = uuid.UUID("5b0f3c1e-7a52-4d7c-9f1e-0c6d7d1f2a10")
+
+
+def uuid_of(thing: str) -> str:
+    """Return a UUID that is the same in each run."""
+    return str(uuid.uuid5(_OURS, thing))
+
+
+def constantly(cores: float) -> LoadCurve:
+    """Return the curve of a guest that always wants the same."""
+    return lambda _: cores
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """A server as it was bought. What its hypervisor itself uses shows in its readings, above the sum of its guests."""
+
+    name: str
+    cores: float
+    memory_mib: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+    power: Power | None = None
+    cpu_model: str | None = None
+    boot_seconds: float = 120.0
+    shutdown_seconds: float = 45.0
+    migration_mib_per_s: float = DEFAULT_MIGRATION_MIB_PER_S
+    may_sleep: bool = True
+    hypervisor_cores: float = 0.2
+    hypervisor_memory_mib: float = 2048.0
+    bmc_has_guid: bool = True
+
+    @property
+    def id(self) -> str:
+        return uuid_of(f"host:{self.name}")
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """A guest as it was ordered."""
+
+    name: str
+    vcpus: int
+    memory_mib: float
+    load: LoadCurve
+    labels: Mapping[str, str] = field(default_factory=dict)
+    dirty_mib_per_s: float = 20.0
+    movable: Movable = Movable.LIVE
+    why_not: str | None = None
+    storage: Literal["shared", "local"] = "shared"
+    cpu_models: tuple[str, ...] | None = None
+    persistent: bool = True
+    autostart: bool = False
+
+    @property
+    def id(self) -> str:
+        return uuid_of(f"vm:{self.name}")
+
+
+class Phase(StrEnum):
+    """What a server is doing, whoever can see it."""
+
+    OFF = "off"
+    BOOTING = "booting"
+    UP = "up"
+    SHUTTING_DOWN = "shutting down"
+    CRASHED = "crashed"  # it has power and does nothing
+
+
+class BmcFault(StrEnum):
+    """What a BMC says instead of doing as it is told."""
+
+    SILENT = "does not answer"
+    WRONG_PASSWORD = "wrong user or password"
+    BUSY = "busy"
+    NOT_SUPPORTED = "not supported by this BMC"
+
+
+class Metrics(StrEnum):
+    """What the readings of a thing are worth."""
+
+    TRUE = "true"
+    MISSING = "missing"
+    ABSURD = "absurd"
+
+
+@dataclass(eq=False)
+class SimHost:
+    """A server as it is now, with all that is wrong with it."""
+
+    spec: HostSpec
+    bmc_of: str  # the server that its BMC really switches: another one, where two cables were swapped
+    phase: Phase = Phase.UP
+    since: float = 0.0
+    reachable: bool = True
+    never_boots: bool = False
+    refuses_soft_shutdown: bool = False
+    bmc_fault: BmcFault | None = None
+    bmc_is_vague: bool = False
+    metrics: Metrics = Metrics.TRUE
+    absurd_value: float = 0.0
+
+    @property
+    def has_power(self) -> bool:
+        return self.phase is not Phase.OFF
+
+    @property
+    def answers(self) -> bool:
+        """Whether its hypervisor can be asked."""
+        return self.phase is Phase.UP and self.reachable
+
+
+class GuestState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    SHUT_OFF = "shut off"
+    GONE = "gone"  # it was transient, and its host went down
+
+
+@dataclass(eq=False)
+class SimGuest:
+    """A guest as it is now. It has one host: that it runs twice cannot be said here."""
+
+    spec: GuestSpec
+    host: str
+    state: GuestState = GuestState.RUNNING
+    disk_job: bool = False
+    stale_definitions: set[str] = field(default_factory=set)
+    metrics: Metrics = Metrics.TRUE
+    absurd_value: float = 0.0
+    next_migration: MigrationFate | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in {GuestState.RUNNING, GuestState.PAUSED}
+
+
+@dataclass(frozen=True)
+class MigrationFate:
+    """How the next migration of a guest will go wrong."""
+
+    stops_at_share: float = 1.0
+    error: str = ""
+    hangs: bool = False
+    arrives: bool = False
+
+
+@dataclass(eq=False)
+class Migration:
+    """A guest on its way. `copied_mib` grows while it runs, and stays as it was when it ended."""
+
+    guest: SimGuest
+    source: str
+    target: str
+    work_mib: float
+    mib_per_s: float | None = None
+    fate: MigrationFate = MigrationFate(arrives=True)
+    copied_mib: float = 0.0
+    ended: bool = False
+    error: str = ""
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        return self.source, self.target
+
+    @property
+    def stops_at_mib(self) -> float:
+        return self.work_mib * self.fate.stops_at_share
+
+    @property
+    def share_done(self) -> float:
+        return self.copied_mib / self.work_mib if self.work_mib else 1.0

@@ -1,0 +1,329 @@
+"""A world of servers and guests that obeys physics.
+
+A guest is on one host. Its memory is taken at both ends of a migration. A server without power runs nothing, and what ran on
+it is down. The world has no thread of its own: it catches up with its clock whenever somebody looks or acts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from balancer.clock import Clock
+from balancer.domain.vm import Movable
+from balancer.errors import PlatformError
+from balancer.simulation.machines import (
+    GuestSpec,
+    GuestState,
+    HostSpec,
+    Migration,
+    MigrationFate,
+    Phase,
+    SimGuest,
+    SimHost,
+)
+from balancer.simulation.trouble import Trouble
+
+SLOWEST_COPY = 0.1  # of the bandwidth: QEMU throttles a guest that dirties faster, so that it arrives at last
+_COLD_COPY_MIB = 1.0  # a definition, where the disk is shared
+
+
+@dataclass(frozen=True)
+class Casualty:
+    """A guest that went down with its host."""
+
+    at: datetime
+    vm: str
+    host: str
+    why: str
+
+
+@dataclass(frozen=True)
+class CpuOnHost:
+    """What the guests of a host want and what it gives: each gets the same share of what it wants."""
+
+    used_cores: float
+    share_given: float
+
+
+class World(Trouble):
+    """Servers, guests and their migrations, up to the present moment of a clock."""
+
+    def __init__(self, clock: Clock, hosts: Iterable[HostSpec], cluster: str = "simulated") -> None:
+        self.clock = clock
+        self.cluster = cluster
+        self.casualties: list[Casualty] = []
+        self._now = clock.now()
+        self.hosts = {spec.name: SimHost(spec, spec.name, since=self._now.timestamp()) for spec in hosts}
+        self.guests: dict[str, SimGuest] = {}
+        self._migrations: dict[str, Migration] = {}  # the last one of each guest, by its UUID
+        self._lock = threading.RLock()
+
+    # -- time
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Hold the world still at the present moment."""
+        with self._lock:
+            self._settle()
+            yield
+
+    def settle(self) -> None:
+        """Let everything happen that is due by now."""
+        with self.settled():
+            pass
+
+    def _settle(self) -> None:
+        now = max(self.clock.now(), self._now)
+        end = now.timestamp()
+        while (event := min(self._events(), key=lambda event: event[0], default=None)) and event[0] <= end:
+            due, happen = event
+            self._copy_until(due)
+            happen()
+        self._copy_until(end)
+        self._now = now
+
+    def _events(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        for host in self.hosts.values():
+            if host.phase is Phase.BOOTING and not host.never_boots:
+                yield host.since + host.spec.boot_seconds, partial(self._come_up, host)
+            elif host.phase is Phase.SHUTTING_DOWN:
+                yield host.since + host.spec.shutdown_seconds, partial(self._go_off, host, "its host was shut down")
+        for migration in self.in_flight():
+            if not migration.fate.hangs:
+                seconds = (migration.stops_at_mib - migration.copied_mib) / self._copy_speed(migration)
+                yield self._now.timestamp() + max(0.0, seconds), partial(self._end_as_fated, migration)
+
+    def _copy_until(self, timestamp: float) -> None:
+        """Move memory along at the speeds of this moment; they change at events alone."""
+        seconds = max(0.0, timestamp - self._now.timestamp())
+        speeds = [(migration, self._copy_speed(migration)) for migration in self.in_flight()]
+        for migration, speed in speeds:
+            migration.copied_mib = min(migration.stops_at_mib, migration.copied_mib + speed * seconds)
+        self._now = max(self._now, datetime.fromtimestamp(timestamp, self._now.tzinfo))
+
+    # -- looking (inside `settled`)
+
+    def demand_of(self, guest: SimGuest) -> float:
+        """Return the cores that a guest would use now if it got them."""
+        if guest.state is not GuestState.RUNNING:
+            return 0.0
+        return min(float(guest.spec.vcpus), max(0.0, guest.spec.load(self._now)))
+
+    def cpu_on(self, host: SimHost) -> CpuOnHost:
+        """Return how busy a host is, and which share of what they want its guests get."""
+        wanted = sum(self.demand_of(guest) for guest in self.guests_on(host.spec.name))
+        room = host.spec.cores - host.spec.hypervisor_cores
+        share = 1.0 if wanted <= room else room / wanted
+        return CpuOnHost(host.spec.hypervisor_cores + wanted * share, share)
+
+    def guests_on(self, host: str) -> list[SimGuest]:
+        """Return the guests that live on a host, running or not."""
+        return [g for g in self.guests.values() if g.host == host and g.state is not GuestState.GONE]
+
+    def guest_by_id(self, vm_id: str) -> SimGuest | None:
+        return next((g for g in self.guests.values() if g.spec.id == vm_id and g.state is not GuestState.GONE), None)
+
+    def in_flight(self) -> list[Migration]:
+        """Return the migrations that are under way."""
+        return [migration for migration in self._migrations.values() if not migration.ended]
+
+    def last_migration(self, vm_id: str) -> Migration | None:
+        """Return the migration of a guest that began last, if any ever did."""
+        return self._migrations.get(vm_id)
+
+    def memory_taken_mib(self, host: str) -> float:
+        """Return the memory that is taken on a host: hypervisor, active guests, and guests on their way to it."""
+        own = sum(g.spec.memory_mib for g in self.guests_on(host) if g.is_active)
+        coming = sum(m.guest.spec.memory_mib for m in self.in_flight() if m.target == host and m.guest.is_active)
+        return self.hosts[host].spec.hypervisor_memory_mib + own + coming
+
+    # -- guests
+
+    def add_guest(self, spec: GuestSpec, host: str, running: bool = True) -> None:
+        """Create a guest on a host."""
+        with self.settled():
+            if spec.name in self.guests:
+                raise ValueError(f"a guest {spec.name} is there already")
+            self.guests[spec.name] = SimGuest(spec, host, GuestState.SHUT_OFF)
+            if running:
+                self.start_guest(spec.name)
+
+    def start_guest(self, vm: str, host: str | None = None) -> None:
+        """Let somebody start a guest by hand, on a host where it may be started."""
+        with self.settled():
+            guest = self.guests[vm]
+            goal = host or guest.host
+            self._refuse(goal, f"start {vm}", self._why_not_start(guest, goal))
+            guest.host, guest.state = goal, GuestState.RUNNING
+
+    def stop_guest(self, vm: str) -> None:
+        """Let somebody shut a guest off; one that is transient is gone."""
+        with self.settled():
+            guest = self.guests[vm]
+            self._end_migration_of(guest, "the guest was shut off")
+            guest.state = GuestState.SHUT_OFF if guest.spec.persistent else GuestState.GONE
+
+    def pause_guest(self, vm: str) -> None:
+        """Let somebody pause a guest that runs."""
+        with self.settled():
+            self.guests[vm].state = GuestState.PAUSED
+
+    def _why_not_start(self, guest: SimGuest, host: str) -> str:
+        if guest.is_active:
+            return f"it runs already, on {guest.host}"
+        if self.hosts[host].phase is not Phase.UP:
+            return f"the host is {self.hosts[host].phase}"
+        return self._why_no_memory(guest, host)
+
+    def _why_no_memory(self, guest: SimGuest, host: str) -> str:
+        free = self.hosts[host].spec.memory_mib - self.memory_taken_mib(host)
+        if guest.spec.memory_mib <= free:
+            return ""
+        return f"cannot allocate {guest.spec.memory_mib:.0f} MiB, {max(0.0, free):.0f} MiB are free"
+
+    # -- migrations
+
+    def move_by_hand(self, vm: str, target: str) -> None:
+        """Let somebody migrate a guest without asking us."""
+        with self.settled():
+            self.begin_migration(self.guests[vm].spec.id, target)
+
+    def begin_migration(self, vm_id: str, target: str, mib_per_s: float | None = None) -> None:
+        """Start to migrate a guest: live where it runs, cold where it is shut off."""
+        with self.settled():
+            guest = self.guest_by_id(vm_id)
+            if guest is None:
+                raise PlatformError(target, f"migrate {vm_id} here", "no hypervisor has such a guest")
+            self._refuse(guest.host, f"migrate {guest.spec.name} to {target}", self._why_not_migrate(guest, target))
+            work_mib = guest.spec.memory_mib if guest.is_active else _COLD_COPY_MIB
+            migration = Migration(guest, guest.host, target, work_mib, mib_per_s)
+            if guest.next_migration is not None:
+                migration.fate, guest.next_migration = guest.next_migration, None
+            self._migrations[vm_id] = migration
+
+    def abort_migration(self, vm_id: str) -> None:
+        """Give a migration up; the guest stays at its source. One that is over already is left as it is."""
+        with self.settled():
+            migration = self._migrations.get(vm_id)
+            if migration is not None and not migration.ended:
+                self._end(migration, "aborted on request")
+
+    def _why_not_migrate(self, guest: SimGuest, target: str) -> str:
+        last = self._migrations.get(guest.spec.id)
+        if last is not None and not last.ended:
+            return f"it is on its way to {last.target} already"
+        if target not in self.hosts:
+            return "there is no such host"
+        if target == guest.host:
+            return "it is there already"
+        if guest.spec.movable is Movable.NEVER or (guest.is_active and guest.spec.movable is Movable.COLD):
+            return guest.spec.why_not or "it cannot be migrated"
+        if not self._both_up(guest.host, target):
+            return f"{guest.host} is {self.hosts[guest.host].phase}, {target} is {self.hosts[target].phase}"
+        models = guest.spec.cpu_models
+        if models is not None and self.hosts[target].spec.cpu_model not in models:
+            return "guest CPU is not compatible with the host CPU there"
+        return self._why_no_memory(guest, target) if guest.is_active else ""
+
+    def _both_up(self, *hosts: str) -> bool:
+        return all(self.hosts[host].phase is Phase.UP for host in hosts)
+
+    def _copy_speed(self, migration: Migration) -> float:
+        """Return the MiB a second that a migration gains: what is sent less what the guest dirties meanwhile.
+
+        With x = dirty rate / bandwidth the copy takes memory / bandwidth * 1 / (1 - x). The migrations that touch a host share
+        its bandwidth evenly.
+        """
+        sent = min([migration.mib_per_s or float("inf"), *(self._bandwidth_share(host) for host in migration.ends)])
+        dirtied = migration.guest.spec.dirty_mib_per_s if migration.guest.state is GuestState.RUNNING else 0.0
+        return max(sent - dirtied, sent * SLOWEST_COPY)
+
+    def _bandwidth_share(self, host: str) -> float:
+        touching = sum(1 for migration in self.in_flight() if host in migration.ends)
+        return self.hosts[host].spec.migration_mib_per_s / max(1, touching)
+
+    def _end_as_fated(self, migration: Migration) -> None:
+        if migration.fate.arrives:
+            migration.guest.host = migration.target
+            migration.guest.stale_definitions.discard(migration.target)
+        self._end(migration, migration.fate.error)
+
+    def _end(self, migration: Migration, error: str) -> None:
+        migration.ended, migration.error = True, error
+
+    def _end_migration_of(self, guest: SimGuest, error: str) -> None:
+        migration = self._migrations.get(guest.spec.id)
+        if migration is not None and not migration.ended:
+            self._end(migration, error)
+
+    def _doom(self, vm: str, fate: MigrationFate) -> None:
+        with self.settled():
+            last = self._migrations.get(self.guests[vm].spec.id)
+            if last is not None and not last.ended:
+                last.fate = fate
+            else:
+                self.guests[vm].next_migration = fate
+
+    # -- power
+
+    def power_on(self, host: str) -> None:
+        """Give a server power; one that has it already is left as it is."""
+        with self.settled():
+            if not self.hosts[host].has_power:
+                self._enter(self.hosts[host], Phase.BOOTING)
+
+    def shut_down(self, host: str) -> None:
+        """Ask a server's operating system to shut down; only one that is up hears it."""
+        with self.settled():
+            if self.hosts[host].phase is Phase.UP and not self.hosts[host].refuses_soft_shutdown:
+                self._enter(self.hosts[host], Phase.SHUTTING_DOWN)
+
+    def cut_power(self, host: str) -> None:
+        """Cut a server's power; what runs on it is down."""
+        with self.settled():
+            if self.hosts[host].has_power:
+                self._go_off(self.hosts[host], "the power of its host was cut")
+
+    def crash(self, host: str) -> None:
+        """Let a server die with its power on; what runs on it is down."""
+        with self.settled():
+            self._stop_all(self.hosts[host], "its host crashed")
+            self._enter(self.hosts[host], Phase.CRASHED)
+
+    def _enter(self, host: SimHost, phase: Phase) -> None:
+        host.phase, host.since = phase, self._now.timestamp()
+
+    def _come_up(self, host: SimHost) -> None:
+        self._enter(host, Phase.UP)
+        for guest in self.guests_on(host.spec.name):
+            if guest.spec.autostart and not self._why_not_start(guest, host.spec.name):
+                guest.state = GuestState.RUNNING
+
+    def _go_off(self, host: SimHost, why: str) -> None:
+        self._stop_all(host, why)
+        self._enter(host, Phase.OFF)
+
+    def _stop_all(self, host: SimHost, why: str) -> None:
+        name = host.spec.name
+        for migration in self.in_flight():
+            if name in migration.ends:
+                self._end(migration, f"{name} went away: {why}")
+        for guest in self.guests_on(name):
+            if guest.is_active:
+                self.casualties.append(Casualty(self._now, guest.spec.name, name, why))
+                guest.state = GuestState.SHUT_OFF if guest.spec.persistent else GuestState.GONE
+
+    @staticmethod
+    def _refuse(host: str, operation: str, why: str) -> None:
+        if why:
+            raise PlatformError(host, operation, why)
+
+    @property
+    def uuids(self) -> Mapping[str, str]:
+        """The UUID of each guest, by its name."""
+        return {name: guest.spec.id for name, guest in self.guests.items()}

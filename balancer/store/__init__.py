@@ -1,0 +1,33 @@
+"""What the balancer remembers: what it began, what it knows of each host, who may act, what was done and spent."""
+
+from __future__ import annotations
+
+from balancer.store.audit import Audit
+from balancer.store.database import Database, open_database
+from balancer.store.journal import Journal
+from balancer.store.lease import Lease
+from balancer.store.marks import Marks
+from balancer.store.memory import Memory
+
+
+class Store:
+    """One cluster's memory. Nothing is done to the cluster while it cannot be written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.journal = Journal(database)
+        self.marks = Marks(database)
+        self.lease = Lease(database)
+        self.audit = Audit(database)
+        self.memory = Memory(database)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def open_store(url: str, cluster: str = "") -> Store:
+    """Open the store of a cluster; StoreError where it cannot be, or is another cluster's or version's."""
+    return Store(open_database(url, cluster))
+
+
+__all__ = ["Store", "open_store"]

@@ -1,0 +1,40 @@
+"""Who did what, and when. Lines are added, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select
+
+from balancer.store.database import Database
+from balancer.store.tables import audit
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """One thing that somebody did: `who` is a person or `balancer`, `subject` is host:h1, vm:db1 or plan:..."""
+
+    at: datetime
+    who: str
+    what: str
+    subject: str = ""
+
+
+class Audit:
+    """The list of what was done, by whom."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, line: AuditLine) -> None:
+        """Write one line down."""
+        with self._database.writing("write the audit") as connection:
+            values = {"at": line.at, "who": line.who, "what": line.what, "subject": line.subject}
+            connection.execute(insert(audit).values(**values))
+
+    def latest(self, limit: int = 100) -> tuple[AuditLine, ...]:
+        """Return the last lines, newest first."""
+        with self._database.reading("read the audit") as connection:
+            rows = connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit))
+            return tuple(AuditLine(row.at, row.who, row.what, row.subject) for row in rows)

@@ -1,0 +1,127 @@
+"""The one door to the database: durable writes, and its failures in words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from balancer.errors import MissingExtra, StoreError
+from balancer.store.tables import SCHEMA_VERSION, about, metadata
+
+BUSY_SECONDS = 10  # a report being read elsewhere must not make the journal fail at once
+
+
+class Database:
+    """The store's database. Each `writing` block is one durable transaction: all of it, or nothing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.name = engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[Connection]:
+        """Open a transaction that nobody else writes beside; `what` is said to the operator when it fails."""
+        with self._in_words(what), self._engine.connect() as connection:
+            with connection.execution_options(writing=True).begin():
+                yield connection
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[Connection]:
+        """Open a look at the store as it is now."""
+        with self._in_words(what), self._engine.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _in_words(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as failed:
+            cause = str(getattr(failed, "orig", None) or failed)
+            raise StoreError(self.name, what, cause, "nothing is done without the store; is the disk full?") from failed
+
+
+def open_database(url: str, cluster: str) -> Database:
+    """Open the store's database, make it where it is new, and refuse one that is another version's or cluster's."""
+    database = Database(_engine(_parsed(url)))
+    with database.writing("open") as connection:
+        metadata.create_all(connection)
+        row = connection.execute(select(about)).one_or_none()
+        if row is None:
+            connection.execute(insert(about).values(one=1, schema_version=SCHEMA_VERSION, cluster=cluster))
+    if row is not None:
+        _refuse_another(database, row.schema_version, row.cluster, cluster)
+    return database
+
+
+def _refuse_another(database: Database, version: int, theirs: str, ours: str) -> None:
+    if version != SCHEMA_VERSION:
+        way_out = "use the version of balancer that wrote it, or begin with an empty store"
+        database.close()
+        raise StoreError(database.name, "open", f"its schema is {version}, this is {SCHEMA_VERSION}", way_out)
+    if ours and theirs and ours != theirs:
+        database.close()
+        raise StoreError(database.name, "open", f"it belongs to cluster {theirs}, not {ours}", "one store per cluster")
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError as failed:
+        raise StoreError(url, "open", "not a URL of a store", "sqlite:////var/lib/balancer/balancer.db") from failed
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url)
+    try:
+        return create_engine(url, pool_pre_ping=True)
+    except NoSuchModuleError as failed:
+        name = url.render_as_string(hide_password=True)
+        raise StoreError(name, "open", "no such kind of store", "sqlite:///... or postgresql+psycopg://...") from failed
+    except ModuleNotFoundError as failed:
+        raise MissingExtra("a store on PostgreSQL", "postgres") from failed
+
+
+def _sqlite(url: URL) -> Engine:
+    in_memory = not url.database or url.database == ":memory:"
+    if not in_memory:
+        _make_private(Path(str(url.database)), url.render_as_string())
+    # One connection for all where the database is in memory: each further one would see an empty database.
+    options: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **options)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_private(path: Path, name: str) -> None:
+    """Make the file readable by its owner alone, before SQLite makes it readable by all."""
+    if not path.parent.is_dir():
+        raise StoreError(name, "open", f"there is no directory {path.parent}", f"mkdir -p {path.parent}")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as failed:
+        cause = failed.strerror or str(failed)
+        raise StoreError(name, "open", cause, f"make {path} writable for this user") from failed
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver's own idea of a transaction begins too late; `_begin_sqlite` does it
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer that began as a reader fails at once when somebody else writes, so it says so from the start.
+    writing = "writing" in connection.get_execution_options()
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

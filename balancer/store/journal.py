@@ -1,0 +1,147 @@
+"""What was begun, written down before it is done, so that the next start can find out what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, Select, insert, select, update
+
+from balancer.domain.plan import Action, Step
+from balancer.errors import StoreError
+from balancer.store import lease
+from balancer.store.database import Database
+from balancer.store.tables import journal
+
+
+class EntryState(StrEnum):
+    """What became of a step."""
+
+    BEGUN = "begun"
+    UNKNOWN = "unknown"  # out of time and not seen: its guest and hosts stay frozen until somebody looks
+    DONE = "done"
+    FAILED = "failed"
+    UNDONE = "undone"
+
+
+UNSETTLED = (EntryState.BEGUN, EntryState.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One step that was begun. `id` is 0 until it is written; `settled_at` is when its end was seen."""
+
+    at: datetime
+    plan_id: str
+    step: Step
+    vm_id: str | None = None
+    state: EntryState = EntryState.BEGUN
+    detail: str = ""
+    settled_at: datetime | None = None
+    id: int = 0
+
+    @property
+    def action(self) -> Action:
+        return self.step.action
+
+    @property
+    def vm(self) -> str | None:
+        return self.step.vm
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return self.step.hosts
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state not in UNSETTLED
+
+    def concerns(self, vm: str, vm_id: str | None) -> bool:
+        """Whether it is about this guest; names are for people, so the id decides where both are known."""
+        if self.vm_id and vm_id:
+            return self.vm_id == vm_id
+        return self.vm == vm
+
+    def __str__(self) -> str:
+        return f"{self.step} ({self.state} since {self.at:%H:%M:%S})"
+
+
+class Journal:
+    """The list of steps. An entry is on the disk when `begin` returns."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, entry: JournalEntry, token: int | None = None) -> JournalEntry:
+        """Write down that a step begins now; with a token, only while its lease is held (LeaseLost otherwise)."""
+        with self._database.writing(f"begin {entry.step}") as connection:
+            if token is not None:
+                lease.refuse_unless_held(connection, token, entry.at, self._database.name)
+            written = connection.execute(insert(journal).values(**_columns(entry)))
+            number = written.inserted_primary_key
+        assert number is not None
+        return replace(entry, id=number[0])
+
+    def settle(self, number: int, state: EntryState, detail: str, at: datetime) -> None:
+        """Write down what became of a step; one that is settled stays as it was settled."""
+        settled_at = None if state in UNSETTLED else at
+        with self._database.writing(f"settle step {number} of the journal") as connection:
+            still_open = (journal.c.id == number) & journal.c.state.in_(UNSETTLED)
+            values = {"state": state, "detail": detail, "settled_at": settled_at}
+            changed = connection.execute(update(journal).where(still_open).values(**values))
+        if not changed.rowcount:
+            self._refuse_to_settle(number)
+
+    def _refuse_to_settle(self, number: int) -> None:
+        entry = self.entry(number)
+        if entry is None:
+            raise StoreError(self._database.name, f"settle entry {number}", "there is no such entry in the journal")
+
+    def entry(self, number: int) -> JournalEntry | None:
+        """Return one entry; None where there is none of this number."""
+        found = self._find(select(journal).where(journal.c.id == number))
+        return found[0] if found else None
+
+    def unsettled(self) -> tuple[JournalEntry, ...]:
+        """Return the steps whose end nobody has seen yet, oldest first."""
+        return self._find(select(journal).where(journal.c.state.in_(UNSETTLED)).order_by(journal.c.id))
+
+    def latest(self, limit: int = 100) -> tuple[JournalEntry, ...]:
+        """Return the last steps, newest first."""
+        return self._find(select(journal).order_by(journal.c.id.desc()).limit(limit))
+
+    def _find(self, question: Select[Any]) -> tuple[JournalEntry, ...]:
+        with self._database.reading("read the journal") as connection:
+            return tuple(map(_entry, connection.execute(question)))
+
+
+def _columns(entry: JournalEntry) -> dict[str, Any]:
+    step = entry.step
+    return {
+        "at": entry.at,
+        "plan_id": entry.plan_id,
+        "step": step.model_dump_json(exclude_defaults=True, by_alias=True),
+        "action": step.action,
+        "vm_id": entry.vm_id,
+        "vm": step.vm,
+        "source": step.source,
+        "target": step.target,
+        "host": step.host,
+        "state": entry.state,
+        "detail": entry.detail,
+    }
+
+
+def _entry(row: Row[Any]) -> JournalEntry:
+    return JournalEntry(
+        at=row.at,
+        plan_id=row.plan_id,
+        step=Step.model_validate_json(row.step),
+        vm_id=row.vm_id,
+        state=EntryState(row.state),
+        detail=row.detail,
+        settled_at=row.settled_at,
+        id=row.id,
+    )

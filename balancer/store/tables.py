@@ -1,0 +1,116 @@
+"""The tables of the store, and how a moment is kept in them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import Column, DateTime, Dialect, Float, Integer, MetaData, String, Table, Text, TypeDecorator
+
+SCHEMA_VERSION: Final = 1
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment, kept in UTC: SQLite forgets time zones."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+about = Table(
+    "about",
+    metadata,
+    Column("one", Integer, primary_key=True),  # always 1: the table has a single row
+    Column("schema_version", Integer, nullable=False),
+    Column("cluster", String, nullable=False),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("plan_id", String, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("action", String, nullable=False),
+    Column("vm_id", String),
+    Column("vm", String),
+    Column("source", String),
+    Column("target", String),
+    Column("host", String),
+    Column("state", String, nullable=False, index=True),
+    Column("detail", Text, nullable=False),
+    Column("settled_at", Moment),
+    sqlite_autoincrement=True,  # an id is never used again, so that a late report cannot name another entry
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("cordoned_since", Moment),
+    Column("cordoned_by", String),
+    Column("cordoned_why", Text),
+    Column("asleep_since", Moment),
+    Column("wake_proven_at", Moment),
+    Column("boot_seconds", Float),
+    Column("quarantined_since", Moment),
+    Column("quarantined_why", Text),
+    Column("identity_at", Moment),
+    Column("identity_method", String),
+    Column("identity_address", String),
+    Column("identity_guid", String),
+    Column("identity_uuid", String),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("one", Integer, primary_key=True),  # always 1: a store belongs to one cluster
+    Column("owner", String, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("until", Moment, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("who", String, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("subject", String, nullable=False),
+)
+
+touches = Table(
+    "touches",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("last_at", Moment, nullable=False),
+    Column("failures", Integer, nullable=False),
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("moves", Integer, nullable=False),
+    Column("mib", Float, nullable=False),
+)
+
+intentions = Table(
+    "intentions",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("since", Moment, nullable=False),
+    Column("why", Text, nullable=False),
+)
