@@ -16,6 +16,7 @@ MEMORY: Resource = "memory"
 RESOURCES: tuple[Resource, ...] = (CPU, MEMORY)
 
 DEFAULT_MIGRATION_MIB_PER_S = 1000.0  # FORMATS: what a host's migration link is taken to carry when nobody says
+DEFAULT_BOOT_SECONDS = 180.0  # firmware and operating system of a common server
 DEFAULT_OFF_WATTS = 5.0  # a server in soft-off still feeds its BMC
 
 
@@ -95,8 +96,10 @@ class Host(Value):
     power: Power | None = None
     migration_mib_per_s: Amount = DEFAULT_MIGRATION_MIB_PER_S
     may_sleep: Flag | None = Field(default=None, description="absent: nobody said no, so a plan may propose it")
+    sleep_blocked_by: str | None = Field(default=None, description="why it may not sleep now, although `may_sleep`")
     wake_proven_at: Moment | None = None
     asleep_by_us: Flag = False
+    boot_seconds_seen: Amount | None = Field(default=None, description="how long it took to wake, as measured")
     cordoned: Flag = Field(default=False, description="no guest may be placed or started here")
 
     @property
@@ -131,6 +134,14 @@ class Host(Value):
     def idle_watts(self) -> float:
         """Watts when on and idle; 1.0 without power data, so that each host weighs the same."""
         return self.power.idle if self.power else 1.0
+
+    @property
+    def boot_seconds(self) -> float:
+        """How long it takes to wake: as measured, as stated, or what servers commonly take."""
+        if self.boot_seconds_seen is not None:
+            return self.boot_seconds_seen
+        stated = self.power.boot_seconds if self.power else None
+        return DEFAULT_BOOT_SECONDS if stated is None else stated
 
     def label(self, key: str) -> str | None:
         """Return the host's domain across `key`: its own name across `host`, else the label's value."""

@@ -68,6 +68,7 @@ class SiteFile(Value):
     cluster: Name
     platform: PlatformChoice
     hosts: tuple[SiteHost, ...]
+    shared_paths: tuple[str, ...] = Field(default=(), description="directories that are the same on each host")
     history: HistoryChoice | None = None
     store: str = "sqlite:///balancer.db"
     wake_deadline_seconds: Amount = 600.0

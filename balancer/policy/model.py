@@ -52,7 +52,6 @@ class PowerRules(Value):
         default=False, description="a host may sleep though guests that are shut off are defined on it"
     )
     hard_off: Flag = Field(default=False, description="cut the power when a soft shutdown does not end in time")
-    hosts_on_at_least: Count = 1
 
 
 class DemandRules(Value):
@@ -74,7 +73,7 @@ class Stability(Value):
 class Effort(Value):
     """How hard to look for a better placement; work is bounded, not time, so that plans can be made again."""
 
-    iterations: Count = Field(default=20_000, description="steps of the search")
+    iterations: Count = Field(default=200_000, description="steps of the search")
     nodes: Count = Field(default=2_000, description="nodes of the exact model")
 
 

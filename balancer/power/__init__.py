@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -14,6 +14,9 @@ from balancer.errors import PowerError, SiteError
 from balancer.power.base import PowerSwitch
 from balancer.power.broken import BrokenSwitch
 from balancer.secrets import read_secret
+
+if TYPE_CHECKING:
+    from balancer.simulation.world import World
 
 log = structlog.get_logger()
 
@@ -25,7 +28,7 @@ class Opening:
     host: str
     bmc: Bmc
     secrets_dir: Path
-    world: Any  # the simulated world, where there is one
+    world: World | None
 
 
 def _open_ipmi(opening: Opening) -> PowerSwitch:
@@ -54,7 +57,7 @@ BACKENDS: Final[dict[str, Callable[[Opening], PowerSwitch]]] = {
 }
 
 
-def open_switches(site: SiteFile, secrets_dir: Path, world: Any = None) -> dict[str, PowerSwitch]:
+def open_switches(site: SiteFile, secrets_dir: Path, world: World | None = None) -> dict[str, PowerSwitch]:
     """Open the switch of each host that has a BMC; one that cannot be opened says why when it is used."""
     return {
         host.name: _open_one(Opening(host.name, host.bmc, secrets_dir, world))

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
-from balancer.domain.host import DEFAULT_MIGRATION_MIB_PER_S, Power
-from balancer.domain.vm import Movable
+from balancer.domain.host import DEFAULT_MIGRATION_MIB_PER_S, Host, Power
+from balancer.domain.vm import Movable, Vm
 
 LoadCurve = Callable[[datetime], float]
 """Cores that a guest would like to use at a time. A pure function, so that any time can be asked."""
@@ -28,7 +29,7 @@ def constantly(cores: float) -> LoadCurve:
     return lambda _: cores
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HostSpec:
     """A server as it was bought. What its hypervisor itself uses shows in its readings, above the sum of its guests."""
 
@@ -46,12 +47,26 @@ class HostSpec:
     hypervisor_memory_mib: float = 2048.0
     bmc_has_guid: bool = True
 
-    @property
+    @cached_property
     def id(self) -> str:
         return uuid_of(f"host:{self.name}")
 
+    @cached_property
+    def as_bought(self) -> Host:
+        """The host without its readings. Checked once and not at each look, which then takes milliseconds."""
+        return Host(
+            name=self.name,
+            cpu_cores=self.cores,
+            memory_mib=self.memory_mib,
+            labels=dict(self.labels),
+            cpu_model=self.cpu_model,
+            power=self.power.model_copy(update={"boot_seconds": self.boot_seconds}) if self.power else None,
+            migration_mib_per_s=self.migration_mib_per_s,
+            may_sleep=self.may_sleep,
+        )
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class GuestSpec:
     """A guest as it was ordered."""
 
@@ -68,9 +83,27 @@ class GuestSpec:
     persistent: bool = True
     autostart: bool = False
 
-    @property
+    @cached_property
     def id(self) -> str:
         return uuid_of(f"vm:{self.name}")
+
+    @cached_property
+    def as_ordered(self) -> Vm:
+        """The guest without its readings and its place."""
+        return Vm(
+            name=self.name,
+            id=self.id,
+            host="nowhere yet",
+            vcpus=self.vcpus,
+            memory_mib=self.memory_mib,
+            dirty_mib_per_s=self.dirty_mib_per_s,
+            storage=self.storage,
+            cpu_models=self.cpu_models,
+            movable=self.movable,
+            why_not=self.why_not,
+            labels=dict(self.labels),
+            autostart=self.autostart,
+        )
 
 
 class Phase(StrEnum):

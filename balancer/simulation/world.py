@@ -1,13 +1,13 @@
 """A world of servers and guests that obeys physics.
 
-A guest is on one host. Its memory is taken at both ends of a migration. A server without power runs nothing, and what ran on
-it is down. The world has no thread of its own: it catches up with its clock whenever somebody looks or acts.
+A guest is on one host. Its memory is taken at both ends of a migration. A server without power runs nothing, and what
+ran on it is down. The world has no thread of its own: it catches up with its clock whenever somebody looks or acts.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,16 +20,13 @@ from balancer.simulation.machines import (
     GuestSpec,
     GuestState,
     HostSpec,
-    Migration,
     MigrationFate,
     Phase,
     SimGuest,
     SimHost,
 )
+from balancer.simulation.transit import Transit
 from balancer.simulation.trouble import Trouble
-
-SLOWEST_COPY = 0.1  # of the bandwidth: QEMU throttles a guest that dirties faster, so that it arrives at last
-_COLD_COPY_MIB = 1.0  # a definition, where the disk is shared
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class World(Trouble):
         self._now = clock.now()
         self.hosts = {spec.name: SimHost(spec, spec.name, since=self._now.timestamp()) for spec in hosts}
         self.guests: dict[str, SimGuest] = {}
-        self._migrations: dict[str, Migration] = {}  # the last one of each guest, by its UUID
+        self.transit = Transit(self.hosts)
         self._lock = threading.RLock()
 
     # -- time
@@ -79,32 +76,28 @@ class World(Trouble):
 
     def _settle(self) -> None:
         now = max(self.clock.now(), self._now)
-        end = now.timestamp()
-        while (event := min(self._events(), key=lambda event: event[0], default=None)) and event[0] <= end:
+        while (event := min(self._events(), key=lambda event: event[0], default=None)) and event[0] <= now.timestamp():
             due, happen = event
-            self._copy_until(due)
+            self._let_pass_until(datetime.fromtimestamp(due, now.tzinfo))
             happen()
-        self._copy_until(end)
-        self._now = now
+        self._let_pass_until(now)
 
     def _events(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        """Find what will happen if nobody acts before; what comes first may change the rest."""
         for host in self.hosts.values():
             if host.phase is Phase.BOOTING and not host.never_boots:
                 yield host.since + host.spec.boot_seconds, partial(self._come_up, host)
             elif host.phase is Phase.SHUTTING_DOWN:
                 yield host.since + host.spec.shutdown_seconds, partial(self._go_off, host, "its host was shut down")
-        for migration in self.in_flight():
+        for migration in self.transit.under_way:
             if not migration.fate.hangs:
-                seconds = (migration.stops_at_mib - migration.copied_mib) / self._copy_speed(migration)
-                yield self._now.timestamp() + max(0.0, seconds), partial(self._end_as_fated, migration)
+                due = self._now.timestamp() + self.transit.seconds_left(migration)
+                yield due, partial(self.transit.end_as_fated, migration)
 
-    def _copy_until(self, timestamp: float) -> None:
-        """Move memory along at the speeds of this moment; they change at events alone."""
-        seconds = max(0.0, timestamp - self._now.timestamp())
-        speeds = [(migration, self._copy_speed(migration)) for migration in self.in_flight()]
-        for migration, speed in speeds:
-            migration.copied_mib = min(migration.stops_at_mib, migration.copied_mib + speed * seconds)
-        self._now = max(self._now, datetime.fromtimestamp(timestamp, self._now.tzinfo))
+    def _let_pass_until(self, moment: datetime) -> None:
+        moment = max(moment, self._now)
+        self.transit.copy((moment - self._now).total_seconds())
+        self._now = moment
 
     # -- looking (inside `settled`)
 
@@ -125,22 +118,18 @@ class World(Trouble):
         """Return the guests that live on a host, running or not."""
         return [g for g in self.guests.values() if g.host == host and g.state is not GuestState.GONE]
 
+    def id_of(self, vm: str) -> str:
+        """Return the UUID of a guest."""
+        return self.guests[vm].spec.id
+
     def guest_by_id(self, vm_id: str) -> SimGuest | None:
         return next((g for g in self.guests.values() if g.spec.id == vm_id and g.state is not GuestState.GONE), None)
 
-    def in_flight(self) -> list[Migration]:
-        """Return the migrations that are under way."""
-        return [migration for migration in self._migrations.values() if not migration.ended]
-
-    def last_migration(self, vm_id: str) -> Migration | None:
-        """Return the migration of a guest that began last, if any ever did."""
-        return self._migrations.get(vm_id)
-
     def memory_taken_mib(self, host: str) -> float:
         """Return the memory that is taken on a host: hypervisor, active guests, and guests on their way to it."""
-        own = sum(g.spec.memory_mib for g in self.guests_on(host) if g.is_active)
-        coming = sum(m.guest.spec.memory_mib for m in self.in_flight() if m.target == host and m.guest.is_active)
-        return self.hosts[host].spec.hypervisor_memory_mib + own + coming
+        coming = [m.guest for m in self.transit.touching(host) if m.target == host]
+        guests = sum(guest.spec.memory_mib for guest in self.guests_on(host) + coming if guest.is_active)
+        return self.hosts[host].spec.hypervisor_memory_mib + guests
 
     # -- guests
 
@@ -165,7 +154,9 @@ class World(Trouble):
         """Let somebody shut a guest off; one that is transient is gone."""
         with self.settled():
             guest = self.guests[vm]
-            self._end_migration_of(guest, "the guest was shut off")
+            migration = self.transit.of(guest)
+            if migration is not None:
+                self.transit.end(migration, "the guest was shut off")
             guest.state = GuestState.SHUT_OFF if guest.spec.persistent else GuestState.GONE
 
     def pause_guest(self, vm: str) -> None:
@@ -200,74 +191,36 @@ class World(Trouble):
             if guest is None:
                 raise PlatformError(target, f"migrate {vm_id} here", "no hypervisor has such a guest")
             self._refuse(guest.host, f"migrate {guest.spec.name} to {target}", self._why_not_migrate(guest, target))
-            work_mib = guest.spec.memory_mib if guest.is_active else _COLD_COPY_MIB
-            migration = Migration(guest, guest.host, target, work_mib, mib_per_s)
-            if guest.next_migration is not None:
-                migration.fate, guest.next_migration = guest.next_migration, None
-            self._migrations[vm_id] = migration
+            self.transit.begin(guest, target, mib_per_s)
 
     def abort_migration(self, vm_id: str) -> None:
         """Give a migration up; the guest stays at its source. One that is over already is left as it is."""
         with self.settled():
-            migration = self._migrations.get(vm_id)
+            migration = self.transit.last_of(vm_id)
             if migration is not None and not migration.ended:
-                self._end(migration, "aborted on request")
+                self.transit.end(migration, "aborted on request")
 
     def _why_not_migrate(self, guest: SimGuest, target: str) -> str:
-        last = self._migrations.get(guest.spec.id)
-        if last is not None and not last.ended:
-            return f"it is on its way to {last.target} already"
-        if target not in self.hosts:
-            return "there is no such host"
-        if target == guest.host:
-            return "it is there already"
+        if (migration := self.transit.of(guest)) is not None:
+            return f"it is on its way to {migration.target} already"
+        if target not in self.hosts or target == guest.host:
+            return "there is no such host" if target not in self.hosts else "it is there already"
         if guest.spec.movable is Movable.NEVER or (guest.is_active and guest.spec.movable is Movable.COLD):
             return guest.spec.why_not or "it cannot be migrated"
-        if not self._both_up(guest.host, target):
-            return f"{guest.host} is {self.hosts[guest.host].phase}, {target} is {self.hosts[target].phase}"
+        return self._why_not_received(guest, target)
+
+    def _why_not_received(self, guest: SimGuest, target: str) -> str:
+        down = [host for host in (guest.host, target) if self.hosts[host].phase is not Phase.UP]
+        if down:
+            return f"{down[0]} is {self.hosts[down[0]].phase}"
         models = guest.spec.cpu_models
         if models is not None and self.hosts[target].spec.cpu_model not in models:
             return "guest CPU is not compatible with the host CPU there"
         return self._why_no_memory(guest, target) if guest.is_active else ""
 
-    def _both_up(self, *hosts: str) -> bool:
-        return all(self.hosts[host].phase is Phase.UP for host in hosts)
-
-    def _copy_speed(self, migration: Migration) -> float:
-        """Return the MiB a second that a migration gains: what is sent less what the guest dirties meanwhile.
-
-        With x = dirty rate / bandwidth the copy takes memory / bandwidth * 1 / (1 - x). The migrations that touch a host share
-        its bandwidth evenly.
-        """
-        sent = min([migration.mib_per_s or float("inf"), *(self._bandwidth_share(host) for host in migration.ends)])
-        dirtied = migration.guest.spec.dirty_mib_per_s if migration.guest.state is GuestState.RUNNING else 0.0
-        return max(sent - dirtied, sent * SLOWEST_COPY)
-
-    def _bandwidth_share(self, host: str) -> float:
-        touching = sum(1 for migration in self.in_flight() if host in migration.ends)
-        return self.hosts[host].spec.migration_mib_per_s / max(1, touching)
-
-    def _end_as_fated(self, migration: Migration) -> None:
-        if migration.fate.arrives:
-            migration.guest.host = migration.target
-            migration.guest.stale_definitions.discard(migration.target)
-        self._end(migration, migration.fate.error)
-
-    def _end(self, migration: Migration, error: str) -> None:
-        migration.ended, migration.error = True, error
-
-    def _end_migration_of(self, guest: SimGuest, error: str) -> None:
-        migration = self._migrations.get(guest.spec.id)
-        if migration is not None and not migration.ended:
-            self._end(migration, error)
-
     def _doom(self, vm: str, fate: MigrationFate) -> None:
         with self.settled():
-            last = self._migrations.get(self.guests[vm].spec.id)
-            if last is not None and not last.ended:
-                last.fate = fate
-            else:
-                self.guests[vm].next_migration = fate
+            self.transit.doom(self.guests[vm], fate)
 
     # -- power
 
@@ -310,9 +263,8 @@ class World(Trouble):
 
     def _stop_all(self, host: SimHost, why: str) -> None:
         name = host.spec.name
-        for migration in self.in_flight():
-            if name in migration.ends:
-                self._end(migration, f"{name} went away: {why}")
+        for migration in self.transit.touching(name):
+            self.transit.end(migration, f"{name} went away: {why}")
         for guest in self.guests_on(name):
             if guest.is_active:
                 self.casualties.append(Casualty(self._now, guest.spec.name, name, why))
@@ -322,8 +274,3 @@ class World(Trouble):
     def _refuse(host: str, operation: str, why: str) -> None:
         if why:
             raise PlatformError(host, operation, why)
-
-    @property
-    def uuids(self) -> Mapping[str, str]:
-        """The UUID of each guest, by its name."""
-        return {name: guest.spec.id for name, guest in self.guests.items()}

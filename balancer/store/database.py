@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,22 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.name = engine.url.render_as_string(hide_password=True)
+        # In memory there is a single connection, and two threads on it would end each other's transactions.
+        shared = isinstance(engine.pool, StaticPool)
+        self._alone: AbstractContextManager[object] = threading.RLock() if shared else nullcontext()
 
     @contextmanager
     def writing(self, what: str) -> Iterator[Connection]:
         """Open a transaction that nobody else writes beside; `what` is said to the operator when it fails."""
-        with self._in_words(what), self._engine.connect() as connection:
-            with connection.execution_options(writing=True).begin():
+        with self._in_words(what), self._alone, self._engine.connect() as connection:
+            connection.execution_options(writing=True)
+            with connection.begin():
                 yield connection
 
     @contextmanager
     def reading(self, what: str) -> Iterator[Connection]:
         """Open a look at the store as it is now."""
-        with self._in_words(what), self._engine.connect() as connection:
+        with self._in_words(what), self._alone, self._engine.connect() as connection:
             yield connection
 
     def close(self) -> None:

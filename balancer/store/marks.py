@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, insert, select, true, update
 
 from balancer.store.database import Database
 from balancer.store.tables import marks
@@ -94,21 +94,18 @@ class Marks:
 
     def cordon(self, host: str, why: str, at: datetime, by: CordonedBy = CordonedBy.BALANCER) -> None:
         """Close a host to guests; a cordon that stands already stays whose it is."""
-        if self.of(host).cordon is None:
-            self._set(host, cordoned_since=at, cordoned_by=by, cordoned_why=why)
+        is_open = marks.c.cordoned_since.is_(None)
+        self._set(host, only_if=is_open, cordoned_since=at, cordoned_by=by, cordoned_why=why)
 
     def uncordon(self, host: str, by: CordonedBy = CordonedBy.BALANCER) -> bool:
-        """Open a host to guests again; the balancer cannot lift what an operator closed. False where it stays closed."""
-        cordon = self.of(host).cordon
-        if cordon is not None and by is CordonedBy.BALANCER and cordon.by is CordonedBy.OPERATOR:
-            return False
-        self._set(host, cordoned_since=None, cordoned_by=None, cordoned_why=None)
-        return True
+        """Open a host to guests; False where it stays closed, since the balancer lifts no operator's cordon."""
+        mine = true() if by is CordonedBy.OPERATOR else marks.c.cordoned_by == CordonedBy.BALANCER
+        self._set(host, only_if=mine, cordoned_since=None, cordoned_by=None, cordoned_why=None)
+        return self.of(host).cordon is None
 
     def fell_asleep(self, host: str, at: datetime) -> None:
         """Remember that the balancer put a host to sleep, so that it may wake it."""
-        if not self.of(host).asleep_by_us:
-            self._set(host, asleep_since=at)
+        self._set(host, only_if=marks.c.asleep_since.is_(None), asleep_since=at)
 
     def woke(self, host: str) -> None:
         """Remember that a host is awake again."""
@@ -116,8 +113,9 @@ class Marks:
 
     def prove_wake(self, host: str, at: datetime, boot_seconds: float | None = None) -> None:
         """Remember that a host was seen to wake, and how long it took."""
-        learned = {} if boot_seconds is None else {"boot_seconds": boot_seconds}
-        self._set(host, wake_proven_at=at, **learned)
+        self._set(host, wake_proven_at=at)
+        if boot_seconds is not None:
+            self._set(host, boot_seconds=boot_seconds)
 
     def prove_identity(self, host: str, proof: IdentityProof) -> None:
         """Remember whose BMC it is."""
@@ -138,11 +136,13 @@ class Marks:
         """Take a host back into the power scheme."""
         self._set(host, quarantined_since=None, quarantined_why=None)
 
-    def _set(self, host: str, **values: Any) -> None:
+    def _set(self, host: str, only_if: ColumnElement[bool] | None = None, **values: Any) -> None:
+        here = marks.c.host == host
         with self._database.writing(f"mark {host}") as connection:
-            changed = connection.execute(update(marks).where(marks.c.host == host).values(**values))
-            if not changed.rowcount:
-                connection.execute(insert(marks).values(host=host, **values))
+            if connection.execute(select(marks.c.host).where(here)).one_or_none() is None:
+                connection.execute(insert(marks).values(host=host))
+            wanted = here if only_if is None else here & only_if
+            connection.execute(update(marks).where(wanted).values(**values))
 
 
 def _marks(row: Row[Any]) -> HostMarks:

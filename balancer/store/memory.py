@@ -1,4 +1,4 @@
-"""What steadies the balancer from cycle to cycle: when each thing was last touched, what was spent, what is intended."""
+"""What steadies the balancer: when each thing was last touched, what was spent, what is intended."""
 
 from __future__ import annotations
 

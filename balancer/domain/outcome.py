@@ -1,0 +1,25 @@
+"""What a cluster looks like when a plan has been carried out."""
+
+from __future__ import annotations
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.host import HostState
+from balancer.domain.plan import Action, Plan
+
+
+def outcome(plan: Plan, cluster: Cluster) -> Cluster:
+    """Return the cluster after all steps of a plan; steps about guests or hosts that are gone are passed over."""
+    later = cluster
+    for step in plan.steps:
+        if step.is_move and later.has_vm(step.move.vm) and later.has_host(step.move.target):
+            later = later.after(step.move)
+        elif step.host and later.has_host(step.host) and step.action in _STATE_AFTER:
+            later = later.with_hosts(_STATE_AFTER[step.action], step.host)
+    return later
+
+
+_STATE_AFTER = {
+    Action.POWER_ON: HostState.WAKING,
+    Action.WAIT_READY: HostState.UP,
+    Action.POWER_OFF: HostState.STANDBY,
+}

@@ -1,0 +1,30 @@
+"""How far carrying out a plan may go; the policy says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LEAST_MIGRATION_DEADLINE_SECONDS = 120.0  # a busy machine takes its time to set a small migration up
+PATIENCE = 5.0  # times what was predicted
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits on moves and on power; the defaults are those of the policy."""
+
+    concurrent_per_host: int = 2
+    concurrent: int = 8
+    migration_deadline_seconds: float | None = None
+    bandwidth_mib_per_s: float | None = None
+    max_doubts: float = 0.20
+    wake_trust_days: float = 90.0
+    wake: frozenset[str] = frozenset()
+    accept_shut_off_guests: bool = False
+    hard_off_allowed: bool = False
+    poll_seconds: float = 2.0
+
+    def deadline_of_migration(self, predicted_seconds: float) -> float:
+        """Return for how long one migration is waited for before it is given up."""
+        if self.migration_deadline_seconds is not None:
+            return self.migration_deadline_seconds
+        return max(LEAST_MIGRATION_DEADLINE_SECONDS, PATIENCE * predicted_seconds)

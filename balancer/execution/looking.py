@@ -1,0 +1,115 @@
+"""A look at the world with what the balancer itself remembers: cordons, sleepers, what is in flight, what is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from balancer.domain.cluster import Cluster, Doubt
+from balancer.domain.host import Host, HostState
+from balancer.domain.plan import Action
+from balancer.domain.vm import Vm, VmState
+from balancer.execution.acting_site import ActingSite
+from balancer.execution.work import power_state
+from balancer.power.base import PowerState
+from balancer.store.journal import EntryState, JournalEntry
+from balancer.store.marks import HostMarks
+
+_AT_THE_SAME_TIME = 16  # BMCs asked: a dead one takes many seconds to be given up
+_WAKES = frozenset({Action.POWER_ON, Action.WAIT_READY})
+
+
+def look(site: ActingSite) -> Cluster:
+    """Look at all hosts and guests, and explain the silence of those hosts that the balancer knows the reason of."""
+    unsettled = site.store.journal.unsettled()
+    seen = site.platform.observe()
+    marks = site.store.marks.all()
+    states = _explained(site, seen, marks, unsettled)
+    hosts = tuple(_remembered(site, host, marks.get(host.name, HostMarks(host.name)), states) for host in seen.hosts)
+    explained = {f"host:{name}" for name in states}
+    doubts = [d for d in seen.doubts if not (d.subject in explained and d.kind == "unreachable")]
+    vms = tuple(_at_rest_on_a_sleeper(vm, states) for vm in seen.vms)
+    known = seen.model_copy(update={"hosts": hosts, "vms": vms, "doubts": (*doubts, *_open_questions(unsettled))})
+    return _with_journaled_moves(Cluster.model_validate(known.__dict__), unsettled)
+
+
+def _explained(
+    site: ActingSite, seen: Cluster, marks: Mapping[str, HostMarks], unsettled: Iterable[JournalEntry]
+) -> dict[str, HostState]:
+    """Return the true state of each silent host whose silence is explained; the others stay unreachable."""
+    begun = {entry.step.host: entry.action for entry in unsettled if entry.state is EntryState.BEGUN}
+    silent = [host.name for host in seen.hosts if host.state is HostState.UNREACHABLE]
+    found: dict[str, HostState] = {}
+    to_ask = []
+    for name in silent:
+        if begun.get(name) in _WAKES:
+            found[name] = HostState.WAKING
+        elif begun.get(name) is Action.POWER_OFF and not seen.active_on(name):
+            found[name] = HostState.DRAINING
+        elif name in site.switches:
+            to_ask.append(name)
+    return found | _seen_by_their_bmc(site, seen, marks, to_ask)
+
+
+def _seen_by_their_bmc(
+    site: ActingSite, seen: Cluster, marks: Mapping[str, HostMarks], names: list[str]
+) -> dict[str, HostState]:
+    if not names:
+        return {}
+    with ThreadPoolExecutor(min(len(names), _AT_THE_SAME_TIME)) as pool:
+        states = dict(zip(names, pool.map(lambda name: power_state(site.switch_of(name)), names), strict=True))
+    found = {}
+    for name in (name for name, state in states.items() if state is PowerState.OFF):
+        if name in marks and marks[name].asleep_by_us:
+            found[name] = HostState.STANDBY
+        elif not seen.active_on(name):  # with guests last seen there it went down under them: that stays a doubt
+            found[name] = HostState.POWERED_OFF
+    return found
+
+
+def _remembered(site: ActingSite, host: Host, marks: HostMarks, states: Mapping[str, HostState]) -> Host:
+    entry = site.entry_of(host.name)
+    changes: dict[str, Any] = {
+        "cordoned": host.cordoned or marks.cordon is not None,
+        "wake_proven_at": marks.wake_proven_at,
+        "asleep_by_us": states.get(host.name) is HostState.STANDBY,
+    }
+    if entry is not None:
+        changes["may_sleep"] = entry.may_sleep and marks.quarantine is None
+    if host.name in states:
+        changes |= {"state": states[host.name], "cpu_used_cores": 0.0, "memory_used_mib": 0.0}
+    if marks.boot_seconds is not None and host.power is not None:
+        changes["power"] = host.power.model_copy(update={"boot_seconds": marks.boot_seconds})
+    return host.model_copy(update=changes)
+
+
+def _at_rest_on_a_sleeper(vm: Vm, states: Mapping[str, HostState]) -> Vm:
+    """A guest that was left defined on a host without power is certainly not running."""
+    if states.get(vm.host) in {HostState.STANDBY, HostState.POWERED_OFF} and vm.moving_to is None:
+        return vm.model_copy(update={"state": VmState.SHUT_OFF})
+    return vm
+
+
+def _open_questions(unsettled: Iterable[JournalEntry]) -> list[Doubt]:
+    """A step whose end nobody saw freezes what it touches."""
+    doubts = []
+    for entry in unsettled:
+        if entry.state is EntryState.UNKNOWN:
+            subjects = [*([f"vm:{entry.vm}"] if entry.vm else []), *(f"host:{host}" for host in entry.hosts)]
+            detail = f"{entry.step} was begun and its end was not seen: {entry.detail}"
+            doubts += [Doubt(subject=subject, kind="unknown", detail=detail) for subject in subjects]
+    return doubts
+
+
+def _with_journaled_moves(cluster: Cluster, unsettled: Iterable[JournalEntry]) -> Cluster:
+    """Count a guest at both ends from the moment that its move was written down."""
+    moves = [entry.step.move for entry in unsettled if entry.step.is_move]
+    here = [
+        m for m in moves if cluster.has_vm(m.vm) and cluster.vm(m.vm).host == m.source and _knows(cluster, m.target)
+    ]
+    return cluster.while_moving(*(m for m in here if not cluster.vm(m.vm).is_in_flight)) if here else cluster
+
+
+def _knows(cluster: Cluster, host: str) -> bool:
+    return cluster.has_host(host)

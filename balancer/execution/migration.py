@@ -1,0 +1,134 @@
+"""The life of one migration. How it ended is read from where the guest is, never from an exit code or a time-out.
+
+prepare     the guest, its place and its goal are looked at again (rechecks)
+request     the step is written down, then the source is asked to begin
+transfer    the source stays the truth; how far it has come is polled
+finalise    the job is over: both ends are asked who has the guest
+complete    exactly one of them has it, and the journal says so
+"""
+
+from __future__ import annotations
+
+from balancer.domain.plan import Step
+from balancer.errors import PlatformError
+from balancer.execution.acting_site import ActingSite
+from balancer.execution.limits import Limits
+from balancer.execution.report import Ending, Result
+from balancer.execution.work import is_certainly_off, seconds_since_begun
+from balancer.platforms.base import MigrationOrder, MigrationPhase, MigrationStatus, Whereabouts
+from balancer.store.journal import JournalEntry
+
+_TIME_TO_ABORT_SECONDS = 60.0  # a job that was told to stop still has to clean up at both ends
+
+
+class Migration:
+    """A migration in flight."""
+
+    def __init__(self, site: ActingSite, entry: JournalEntry, limits: Limits) -> None:
+        self.entry = entry
+        self.share_done: float | None = None
+        self._site = site
+        self._order = order_of(entry, limits)
+        self._deadline_seconds = limits.deadline_of_migration(entry.step.seconds)
+        self._refused = ""
+        self._abort = ""
+
+    def request(self) -> None:
+        """Ask the source to begin. Refused or not, it has ended only when both ends have been asked."""
+        try:
+            self._site.platform.begin_migration(self._order)
+        except PlatformError as refused:
+            self._refused = str(refused)
+
+    def poll(self) -> Ending | None:
+        status = status_of(self._site, self._order)
+        if status.phase is MigrationPhase.RUNNING:
+            self.share_done = status.share_done
+            return self._in_time(status)
+        is_over = status.phase is MigrationPhase.ENDED or bool(self._refused)
+        said = self._abort or self._refused or status.error
+        return ending_of(self._site, self.entry, is_over, said) or self._in_time(status)
+
+    def _in_time(self, status: MigrationStatus) -> Ending | None:
+        """Let it go on while it has time; then ask for its end; then leave the question open in the journal."""
+        late = seconds_since_begun(self._site, self.entry) - self._deadline_seconds
+        if late <= 0:
+            return None
+        if not self._abort:
+            self._abort = f"given up after {self._deadline_seconds:.0f} s"
+            self._ask_to_stop()
+        if late <= _TIME_TO_ABORT_SECONDS:
+            return None
+        detail = f"{self._abort}, and where the guest is cannot be seen"
+        if status.phase is MigrationPhase.RUNNING:
+            detail = f"{self._abort}, and the job runs on"
+        return Ending(Result.UNKNOWN, detail, alarm=True)
+
+    def _ask_to_stop(self) -> None:
+        try:
+            self._site.platform.abort_migration(self._order)
+        except PlatformError as failed:
+            self._abort += f" (which could not be asked for: {failed})"
+
+
+def order_of(entry: JournalEntry, limits: Limits) -> MigrationOrder:
+    """Return the order that a journal entry stands for."""
+    kind = "cold" if entry.step.kind == "cold" else "live"
+    vm_id = entry.vm_id or entry.step.move.vm
+    return MigrationOrder(entry.step.move, vm_id, kind, limits.bandwidth_mib_per_s)
+
+
+def status_of(site: ActingSite, order: MigrationOrder) -> MigrationStatus:
+    """Ask how far a migration has come; no answer is not an end."""
+    try:
+        return site.platform.migration_status(order)
+    except PlatformError as failed:
+        return MigrationStatus(MigrationPhase.UNKNOWN, error=str(failed))
+
+
+def ending_of(site: ActingSite, entry: JournalEntry, is_over: bool, said: str) -> Ending | None:
+    """Find out how a migration ended from where its guest is; None while that cannot be told.
+
+    Both ends have to be asked: each alone may hold a copy that the other one knows nothing of. A guest that is at its
+    source alone may still be leaving it, unless the job `is_over`.
+    """
+    where = _where_is(site, entry)
+    if where is None or not _both_ends_asked(site, entry.step, where):
+        return None
+    source, target = entry.step.move.source, entry.step.move.target
+    has_it = set(where.active_on or where.defined_on)
+    if len(has_it) > 1:
+        return _on_several(where, is_over)
+    if has_it == {target}:
+        return Ending(Result.DONE, f"though the job said: {said}" if said else "")
+    if has_it == {source}:
+        return Ending(Result.FAILED, said or f"the guest stayed on {source}") if is_over else None
+    if has_it:
+        return Ending(Result.FAILED, f"the guest is on {has_it.pop()}, where somebody else took it")
+    return _nowhere(where, source)
+
+
+def _on_several(where: Whereabouts, is_over: bool) -> Ending | None:
+    if len(where.active_on) > 1:
+        return Ending(Result.UNKNOWN, f"runs on {' and '.join(where.active_on)} at the same time", alarm=True)
+    # Between arriving and being forgotten at the source a guest that is shut off is defined at both ends.
+    return Ending(Result.UNKNOWN, f"is defined on {' and '.join(where.defined_on)}", alarm=True) if is_over else None
+
+
+def _nowhere(where: Whereabouts, source: str) -> Ending | None:
+    still_silent = [host for host in where.not_asked if host != source]
+    if still_silent:
+        return None
+    return Ending(Result.FAILED, "no hypervisor that answers has the guest any more", alarm=True)
+
+
+def _where_is(site: ActingSite, entry: JournalEntry) -> Whereabouts | None:
+    try:
+        return site.platform.whereabouts(entry.vm_id or entry.step.move.vm)
+    except PlatformError:
+        return None
+
+
+def _both_ends_asked(site: ActingSite, step: Step, where: Whereabouts) -> bool:
+    ends = (step.move.source, step.move.target)
+    return all(end not in where.not_asked or is_certainly_off(site, end) for end in ends)

@@ -1,0 +1,93 @@
+"""What each move buys, and the reason in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.host import CPU, MEMORY, Resource
+from balancer.domain.placement import Move
+from balancer.domain.shapes import Cost, HostOn, LoadCurve
+from balancer.domain.violation import Violation
+
+MENDING = 1000.0  # a promise that is mended outranks everything that only saves or evens
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What undoing a move, at the end of the plan, would cost; and why the move is made."""
+
+    worth: float
+    because: str
+
+
+class Gains:
+    """Looks up what each move of a plan buys, by undoing it in the placement that the plan ends in."""
+
+    def __init__(
+        self, now: Cluster, later: Cluster, costs: Iterable[Cost], broken: Iterable[Violation], sleeping: frozenset[str]
+    ) -> None:
+        self._now, self._later, self._sleeping = now, later, sleeping
+        listed = tuple(costs)
+        self._factor = {(c.host, c.resource): c.factor for c in listed if isinstance(c, LoadCurve)}
+        self._on = {c.host: c.cost for c in listed if isinstance(c, HostOn)}
+        self._broken = tuple(violation for violation in broken if violation.hard)
+        self._resources = tuple(dict.fromkeys(resource for _, resource in self._factor))
+
+    def of(self, move: Move, companions: int = 1) -> Gain:
+        """Return what a move buys; `companions` moves empty the same host together and share what that buys."""
+        mended = next((v for v in self._broken if self._mends(move, v)), None)
+        if mended is not None:
+            return Gain(MENDING + mended.excess, f"mends {mended}")
+        if move.source in self._sleeping:
+            return Gain(self._worth_of_sleep(move.source) / companions, self._said_sleep(move.source))
+        worth = self._worth_of_evenness(move)
+        if not self._now.host(move.target).is_on:
+            return Gain(worth, f"fills {move.target}, which is woken for it")
+        return Gain(worth, self._said_evenness(move))
+
+    def _mends(self, move: Move, broken: Violation) -> bool:
+        return move.vm in broken.involves or broken.subject.startswith(f"host:{move.source}/")
+
+    def _worth_of_sleep(self, host: str) -> float:
+        return self._on.get(host, 0.0)
+
+    def _said_sleep(self, host: str) -> str:
+        power = self._now.host(host).power
+        saved = f", saves {power.idle - power.off_watts:.0f} W idle" if power else ""
+        return f"empties {host}, which may then sleep{saved}"
+
+    def _worth_of_evenness(self, move: Move) -> float:
+        return sum(self._change(move, resource) for resource in self._resources)
+
+    def _change(self, move: Move, resource: Resource) -> float:
+        need = self._now.vm(move.vm).need(resource)
+        back, gone = self._curve(move.source, resource), self._curve(move.target, resource)
+        return back(need) - back(0.0) + gone(-need) - gone(0.0)
+
+    def _curve(self, name: str, resource: Resource) -> Callable[[float], float]:
+        host = self._later.host(name)
+        usable, used = host.usable(resource), self._later.used(host, resource)
+        factor = self._factor.get((name, resource), 0.0)
+        return lambda more: factor * ((used + more) / usable) ** 2 if usable > 0 else 0.0
+
+    def _said_evenness(self, move: Move) -> str:
+        resource = max((CPU, MEMORY), key=lambda r: self._now.utilisation(self._now.host(move.source), r))
+        change = ", ".join(
+            f"{end} {self._share(self._now, end, resource)} → {self._share(self._later, end, resource)}"
+            for end in (move.source, move.target)
+        )
+        return f"evens {resource}: {change}"
+
+    @staticmethod
+    def _share(cluster: Cluster, name: str, resource: Resource) -> str:
+        return f"{cluster.utilisation(cluster.host(name), resource):.0%}"
+
+
+def companions(moves: Iterable[Move]) -> Mapping[str, int]:
+    """Count the moves off each host."""
+    counted: dict[str, int] = {}
+    for move in moves:
+        counted[move.source] = counted.get(move.source, 0) + 1
+    return counted

@@ -1,0 +1,50 @@
+"""Why each host that stays on stays on."""
+
+from __future__ import annotations
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.host import Host
+from balancer.domain.memory import Memory
+from balancer.domain.plan import Because, Kept
+from balancer.domain.vm import Movable
+from balancer.planning.question import may_wake, why_not_asleep
+from balancer.policy.model import Policy
+
+
+def why_hosts_stay_on(cluster: Cluster, later: Cluster, policy: Policy, memory: Memory) -> tuple[Kept, ...]:
+    """Return a reason for each host that is left on, and for each that is off and may not be woken."""
+    reasons = [_why_on(cluster, later, host, policy, memory) for host in later.hosts if host.is_on]
+    reasons += [
+        Kept(subject=f"host:{host.name}", because=Because.NOT_PUT_TO_SLEEP_BY_US)
+        for host in later.hosts
+        if not host.is_on and not cluster.host(host.name).is_on and not may_wake(cluster, host, policy, memory)
+    ]
+    return tuple(reasons)
+
+
+def _why_on(cluster: Cluster, later: Cluster, host: Host, policy: Policy, memory: Memory) -> Kept:
+    forbidden = why_not_asleep(cluster, cluster.host(host.name), policy, memory)
+    if forbidden is not None:
+        return forbidden
+    subject = f"host:{host.name}"
+    fixed = [vm.name for vm in later.guests_of(host.name) if vm.movable is Movable.NEVER]
+    if fixed:
+        return Kept(subject=subject, because=Because.CARRIES_IMMOVABLE, detail=", ".join(fixed[:5]))
+    if policy.objectives.least_power.weight <= 0:
+        return Kept(subject=subject, because=Because.SAVES_TOO_LITTLE, detail="the policy gives least_power no weight")
+    short = _short_without(later, host, policy)
+    if short:
+        return Kept(subject=subject, because=Because.NEEDED_FOR_HEADROOM, detail=short)
+    if not later.guests_of(host.name):
+        return Kept(subject=subject, because=Because.SAVES_TOO_LITTLE)
+    return Kept(subject=subject, because=Because.CARRIES_GUESTS, detail=f"{len(later.guests_of(host.name))} guests")
+
+
+def _short_without(later: Cluster, host: Host, policy: Policy) -> str:
+    others = [other for other in later.hosts if other.is_on and other.name != host.name]
+    for resource, share in policy.headroom.shares:
+        room = sum(share * other.usable(resource) - later.used(other, resource) for other in others)
+        need = sum(vm.need(resource) for vm in later.guests_of(host.name))
+        if need > room:
+            return f"the others lack {resource} for its guests"
+    return ""

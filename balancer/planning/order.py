@@ -1,0 +1,262 @@
+"""Order moves so that every state on the way is legal: event-driven list scheduling.
+
+A move starts when both ends have a free slot and every pool has room for it with all that is in flight counted at both
+ends. What a move has to wait for becomes its dependencies: enough earlier departures that the pools of its target hold
+it *together with every arrival that was started before it*. So any executor that honours the dependencies stays legal,
+whatever else it does sooner or later: in each state the latest-ordered arrival at a pool has brought its departures
+with it, and all other arrivals there were counted when those departures were chosen.
+
+A deadlock (two guests that want each other's place) is broken by a hop over a third host; where there is none the move
+is dropped, and the plan says so.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.placement import Move
+from balancer.domain.shapes import AllowedHosts, Shape, Together
+from balancer.planning.pools import Demand, PoolId, Pools
+
+SecondsOf = Callable[[Move], float]
+Unit = tuple[Move, ...]
+"""Moves that start one right after the other: a guest alone, or a group that has to stay together."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A move in the schedule. `after` are places in the schedule's list that have to have ended before."""
+
+    move: Move
+    start: float
+    end: float
+    after: tuple[int, ...]
+    unit: str  # equal for the members of a group that has to stay together
+    is_hop: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Moves in the order of their start; what found no safe order; how long it takes and how short it could be."""
+
+    timed: tuple[Timed, ...] = ()
+    dropped: tuple[Move, ...] = ()
+    seconds: float = 0.0
+    seconds_at_least: float = 0.0
+
+
+def order(
+    cluster: Cluster,
+    moves: Sequence[Move],
+    shapes: Sequence[Shape],
+    seconds_of: SecondsOf,
+    slots_per_host: int = 2,
+    ready_after: Mapping[str, float] | None = None,
+    leaving_hosts: frozenset[str] = frozenset(),
+) -> Schedule:
+    """Return a legal schedule. `ready_after`: seconds until a host that is being woken takes guests.
+
+    `leaving_hosts` are about to be switched off, so no guest hops over them.
+    """
+    desk = _Desk(cluster, shapes, seconds_of, slots_per_host, ready_after or {}, leaving_hosts)
+    return desk.schedule(_units(moves, shapes))
+
+
+def seconds_at_least(moves: Iterable[Move], seconds_of: SecondsOf, slots_per_host: int) -> float:
+    """Return a lower bound on the time: the busiest host's summed durations / its slots, or the longest move."""
+    busy: dict[str, float] = defaultdict(float)
+    longest = 0.0
+    for move in moves:
+        seconds = seconds_of(move)
+        longest = max(longest, seconds)
+        busy[move.source] += seconds
+        busy[move.target] += seconds
+    return max([longest, *(total / slots_per_host for total in busy.values())])
+
+
+def _units(moves: Sequence[Move], shapes: Sequence[Shape]) -> list[Unit]:
+    leader: dict[str, str] = {}
+    for shape in shapes:
+        if isinstance(shape, Together) and shape.price is None:
+            first = min(leader.get(vm, vm) for vm in shape.vms)
+            joined = {leader.get(vm, vm) for vm in shape.vms}
+            leader |= {vm: first for vm in {*leader, *shape.vms} if leader.get(vm, vm) in joined}
+    units: dict[str, list[Move]] = defaultdict(list)
+    for move in moves:
+        units[leader.get(move.vm, move.vm)].append(move)
+    return [tuple(unit) for unit in units.values()]
+
+
+class _Desk:
+    """The scheduler's state while it works."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        shapes: Sequence[Shape],
+        seconds_of: SecondsOf,
+        slots: int,
+        ready_after: Mapping[str, float],
+        leaving_hosts: frozenset[str],
+    ) -> None:
+        self.cluster, self.seconds_of, self.slots, self.ready_after = cluster, seconds_of, slots, ready_after
+        self.pools = Pools(cluster, shapes)
+        self.came: dict[PoolId, float] = defaultdict(float)  # all that was ever started towards a pool
+        self.room = [limit - level for level, limit in zip(self.pools.level, self.pools.limit, strict=True)]
+        self.left: dict[PoolId, list[tuple[int, float]]] = defaultdict(list)  # departures that have ended, in order
+        self.allowed = _allowed(shapes)
+        self.leaving_hosts = leaving_hosts
+        self.timed: list[Timed] = []
+        self.running: list[tuple[float, int, Demand]] = []
+        self.busy: dict[str, int] = defaultdict(int)
+        self.hopped: dict[str, int] = {}  # guest -> the place of its hop in the list
+        self.dropped: list[Move] = []
+        self.time = 0.0
+
+    def schedule(self, waiting: list[Unit]) -> Schedule:
+        wanted = [move for unit in waiting for move in unit]
+        waiting = self._most_urgent_first(waiting)
+        while waiting or self.running:
+            waiting = self._start_what_can(waiting)
+            if self.running:
+                self._end_next()
+            elif waiting and not self._wait_for_a_host(waiting):
+                waiting = self._break_deadlock(waiting)
+        lost = set(self.dropped)
+        kept = [move for move in wanted if move not in lost]
+        at_least = seconds_at_least(kept, self.seconds_of, self.slots) if kept else 0.0
+        finish = max((timed.end for timed in self.timed), default=0.0)
+        return Schedule(tuple(self.timed), tuple(self.dropped), finish, at_least)
+
+    def _most_urgent_first(self, units: list[Unit]) -> list[Unit]:
+        """The busiest endpoint's moves first: it decides how long the whole takes."""
+        work: dict[str, float] = defaultdict(float)
+        for move in (move for unit in units for move in unit):
+            for end in (move.source, move.target):
+                work[end] += self.seconds_of(move)
+
+        def urgency(unit: Unit) -> tuple[float, float, str]:
+            busiest = max(max(work[move.source], work[move.target]) for move in unit)
+            return -busiest, -sum(self.seconds_of(move) for move in unit), unit[0].vm
+
+        return sorted(units, key=urgency)
+
+    def _start_what_can(self, waiting: list[Unit]) -> list[Unit]:
+        still = []
+        for unit in waiting:
+            if self._may_start(unit):
+                for move in unit:
+                    self._start(move, unit[0].vm)
+            else:
+                still.append(unit)
+        return still
+
+    def _may_start(self, unit: Unit) -> bool:
+        hosts: dict[str, int] = defaultdict(int)
+        for move in unit:
+            hosts[move.source] += 1
+            hosts[move.target] += 1
+        # A group larger than the slots still has to start at once: it may overbook a host that is otherwise idle.
+        free = all(self.busy[host] + count <= max(self.slots, count) for host, count in hosts.items())
+        ready = all(self.time >= self.ready_after.get(move.target, 0.0) for move in unit)
+        return free and ready and self.pools.have_room_for(self.pools.demand(unit))
+
+    def _start(self, move: Move, unit: str, is_hop: bool = False) -> None:
+        demand = self.pools.demand([move])
+        place = len(self.timed)
+        after = self._waits_for(move, demand)
+        self.pools.take(demand)
+        for pool, amount in demand.takes.items():
+            self.came[pool] += amount
+        end = self.time + self.seconds_of(move)
+        self.timed.append(Timed(move, self.time, end, after, unit, is_hop))
+        heapq.heappush(self.running, (end, place, demand))
+        self.busy[move.source] += 1
+        self.busy[move.target] += 1
+
+    def _waits_for(self, move: Move, demand: Demand) -> tuple[int, ...]:
+        """Choose enough ended departures that the move fits beside every arrival that was ever started before it."""
+        needed = {self.hopped[move.vm]} if move.vm in self.hopped else set()
+        for pool, amount in demand.takes.items():
+            if amount <= 0:
+                continue
+            missing = self.came[pool] + amount - self.room[pool]
+            missing -= sum(given for place, given in self.left[pool] if place in needed)
+            for place, given in self.left[pool]:
+                if missing <= 1e-9 * max(1.0, abs(self.room[pool])):
+                    break
+                if place not in needed:
+                    needed.add(place)
+                    missing -= given
+        return tuple(sorted(needed))
+
+    def _end_next(self) -> None:
+        self.time, place, demand = heapq.heappop(self.running)
+        self.pools.give_back(demand)
+        for pool, amount in demand.gives.items():
+            if amount > 0:
+                self.left[pool].append((place, amount))
+        move = self.timed[place].move
+        self.busy[move.source] -= 1
+        self.busy[move.target] -= 1
+
+    def _wait_for_a_host(self, waiting: list[Unit]) -> bool:
+        later = [self.ready_after.get(move.target, 0.0) for unit in waiting for move in unit]
+        ahead = [moment for moment in later if moment > self.time]
+        if ahead:
+            self.time = min(ahead)
+        return bool(ahead)
+
+    def _break_deadlock(self, waiting: list[Unit]) -> list[Unit]:
+        """Let one guest step aside over a third host; where nobody can, drop the smallest move that is stuck."""
+        singles = sorted((unit for unit in waiting if len(unit) == 1), key=self._memory)
+        for unit in singles:
+            hop = self._hop_for(unit[0], [other for other in waiting if other is not unit])
+            if hop is not None:
+                self._start(hop, f"hop of {hop.vm}", is_hop=True)
+                self.hopped[hop.vm] = len(self.timed) - 1
+                onward = replace(unit[0], source=hop.target)
+                return [(onward,) if other is unit else other for other in waiting]
+        victim = min(waiting, key=self._memory)
+        self.dropped += [self._first_wanted(move) for move in victim]
+        return [unit for unit in waiting if unit is not victim]
+
+    def _first_wanted(self, move: Move) -> Move:
+        if move.vm not in self.hopped:
+            return move
+        return replace(move, source=self.timed[self.hopped[move.vm]].move.source)
+
+    def _memory(self, unit: Unit) -> tuple[float, str]:
+        return sum(self.cluster.vm(move.vm).memory_mib for move in unit), unit[0].vm
+
+    def _hop_for(self, move: Move, others: list[Unit]) -> Move | None:
+        if move.vm in self.hopped:
+            return None
+        leaving = self.pools.demand([move])
+        if not any(self.pools.room_if(leaving, self.pools.demand(other)) for other in others):
+            return None
+        for host in self.cluster.hosts:
+            hop = replace(move, target=host.name)
+            if self._may_hop_over(move, host.name) and self.pools.have_room_for(self.pools.demand([hop])):
+                return hop
+        return None
+
+    def _may_hop_over(self, move: Move, host: str) -> bool:
+        vm, over = self.cluster.vm(move.vm), self.cluster.host(host)
+        if host in {move.source, move.target} | self.leaving_hosts or host in self.ready_after:
+            return False
+        if not over.takes_guests or self.cluster.is_doubted(over) or not vm.is_active:
+            return False
+        return host in self.allowed.get(move.vm, frozenset({host})) and not vm.why_not_on(over)
+
+
+def _allowed(shapes: Iterable[Shape]) -> dict[str, frozenset[str]]:
+    allowed: dict[str, frozenset[str]] = {}
+    for shape in shapes:
+        if isinstance(shape, AllowedHosts) and shape.price is None:
+            allowed[shape.vm] = shape.hosts & allowed.get(shape.vm, shape.hosts)
+    return allowed

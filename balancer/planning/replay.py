@@ -1,0 +1,126 @@
+"""Carry out a plan on paper: what each step needs to be true before it, and what is true after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.host import ASLEEP, HostState
+from balancer.domain.memory import NOTHING_REMEMBERED
+from balancer.domain.plan import Action, Step
+from balancer.domain.vm import Movable
+from balancer.planning.question import may_wake
+from balancer.policy.model import Policy
+
+
+class Refused(Exception):
+    """A step cannot be taken in the state that the plan is in."""
+
+
+class Replay:
+    """A cluster on paper, and the steps in flight on it."""
+
+    def __init__(self, cluster: Cluster, policy: Policy) -> None:
+        self.cluster = cluster
+        self._policy = policy
+        self._is_doubtful = bool(cluster.doubts) or any(cluster.is_doubted(host) for host in cluster.hosts)
+
+    def start(self, step: Step) -> None:
+        """Begin a step; raises Refused when what it needs is not true."""
+        missing = [name for name in step.hosts if not self.cluster.has_host(name)]
+        if missing:
+            raise Refused(f"there is no host {missing[0]}")
+        reason = _WHY_NOT[step.action](self, step)
+        if reason:
+            raise Refused(f"{step}: {reason}")
+        if step.is_move:
+            self.cluster = self.cluster.while_moving(step.move)
+        elif step.action is Action.POWER_OFF:
+            self._set(step, state=HostState.DRAINING)
+
+    def end(self, step: Step) -> None:
+        """End a step well."""
+        match step.action:
+            case Action.MOVE:
+                self.cluster = self.cluster.after(step.move)
+            case Action.POWER_ON:
+                self._set(step, state=HostState.WAKING)
+            case Action.WAIT_READY:
+                self._set(step, state=HostState.UP)
+            case Action.CORDON:
+                self._set(step, cordoned=True)
+            case Action.UNCORDON:
+                self._set(step, cordoned=False)
+            case Action.POWER_OFF:
+                self.cluster = self.cluster.with_hosts(HostState.STANDBY, step.host or "")
+
+    def _set(self, step: Step, **changes: object) -> None:
+        self.cluster = self.cluster.with_host(step.host or "", **changes)
+
+    # -- what has to be true
+
+    def why_not_move(self, step: Step) -> str:
+        move = step.move
+        if not self.cluster.has_vm(move.vm):
+            return f"there is no guest {move.vm}"
+        vm, target = self.cluster.vm(move.vm), self.cluster.host(move.target)
+        checks: Iterable[tuple[bool, str]] = (
+            (move.source == move.target, "source and target are the same"),
+            (vm.is_in_flight, f"it is on its way to {vm.moving_to} already"),
+            (vm.host != move.source, f"it is on {vm.host}"),
+            (vm.movable is Movable.NEVER, f"it may not be moved{': ' + vm.why_not if vm.why_not else ''}"),
+            (vm.movable is Movable.COLD and vm.is_active, "it can only be moved while it is shut off"),
+            (self.cluster.is_frozen(vm), "what was seen of it, or of its host, is in doubt"),
+            (self.cluster.is_doubted(self.cluster.host(move.source)), f"{move.source} is in doubt"),
+            (self.cluster.is_doubted(target), f"{move.target} is in doubt"),
+            (target.cordoned, f"{move.target} is cordoned"),
+            (target.state is not HostState.UP, f"{move.target} is {target.state}"),
+        )
+        failed = next((why for is_so, why in checks if is_so), "")
+        unfit = vm.why_not_on(target)
+        return failed or (f"it cannot run on {move.target}: {unfit}" if unfit else "")
+
+    def why_not_power_on(self, step: Step) -> str:
+        host = self.cluster.host(step.host or "")
+        if host.is_on:
+            return f"it is {host.state}"
+        if not may_wake(self.cluster, host, self._policy, NOTHING_REMEMBERED):
+            return "it was not put to sleep by the balancer, and the policy does not list it under `power: wake`"
+        return ""
+
+    def why_not_wait(self, step: Step) -> str:
+        state = self.cluster.host(step.host or "").state
+        return f"it is {state}, nobody switched it on" if state in ASLEEP else ""
+
+    def why_not_power_off(self, step: Step) -> str:
+        host = self.cluster.host(step.host or "")
+        guests = self.cluster.guests_of(host.name)
+        active = [vm.name for vm in guests if vm.is_active]
+        shut_off = [vm.name for vm in guests if not vm.is_active]
+        checks: Iterable[tuple[bool, str]] = (
+            (not host.is_on, f"it is {host.state} already"),
+            (bool(active), f"it carries {', '.join(active[:5])}"),
+            (bool(shut_off) and not self._policy.power.accept_shut_off_guests, f"it defines {', '.join(shut_off[:5])}"),
+            (host.may_sleep is False, "the site file does not say `may_sleep: true`"),
+            (host.sleep_blocked_by is not None, str(host.sleep_blocked_by)),
+            (not host.cordoned, "it is not cordoned"),
+            (self._is_doubtful, "nothing is put to sleep while anything is in doubt"),
+            (step.how == "hard" and not self._policy.power.hard_off, "the policy does not allow to cut power"),
+        )
+        return next((why for is_so, why in checks if is_so), "")
+
+    def why_not_cordon(self, step: Step) -> str:
+        return "" if self.cluster.host(step.host or "").is_on else "it is asleep"
+
+    def why_not_uncordon(self, step: Step) -> str:
+        return ""
+
+
+_WHY_NOT: dict[Action, Callable[[Replay, Step], str]] = {
+    Action.MOVE: Replay.why_not_move,
+    Action.POWER_ON: Replay.why_not_power_on,
+    Action.WAIT_READY: Replay.why_not_wait,
+    Action.CORDON: Replay.why_not_cordon,
+    Action.UNCORDON: Replay.why_not_uncordon,
+    Action.POWER_OFF: Replay.why_not_power_off,
+}

@@ -1,0 +1,167 @@
+"""Prove a plan by replaying it through the checkers, with code that no solver ever sees.
+
+Replayed are the ranked list one step at a time, the waves side by side, and the harshest executions that `depends_on`
+allows: everything that may start has started, and what leaves one place (a host, or all hosts of a label) ends as late
+as it can. In each state hard promises are compared with today's: easing an old fault is welcome, adding is refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.plan import Plan, Step
+from balancer.domain.units import MIB_PER_GIB
+from balancer.domain.violation import Violation, worsened
+from balancer.planning.replay import Refused, Replay
+from balancer.policy.model import Policy
+
+
+@dataclass(frozen=True)
+class Objection:
+    """What is wrong with a plan, at which step."""
+
+    step: str  # id of the step, or "plan"
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.step}: {self.what}"
+
+
+def verify(plan: Plan, cluster: Cluster, policy: Policy) -> tuple[Objection, ...]:
+    """Return everything that speaks against carrying out a plan on a cluster; empty when it is safe."""
+    structure = tuple(_structure(plan, policy))
+    if structure:
+        return structure
+    found = [*_budget(plan, cluster, policy), *_by_rank(plan, cluster, policy), *_by_wave(plan, cluster, policy)]
+    if not found:
+        found = [objection for place in _places(cluster) for objection in _harshest(plan, cluster, policy, place)]
+    return tuple(dict.fromkeys(found))
+
+
+def _structure(plan: Plan, policy: Policy) -> Iterator[Objection]:
+    if plan.refused and plan.steps:
+        yield Objection("plan", f"has steps although it was refused: {plan.refused}")
+    for step_id, times in Counter(step.id for step in plan.steps).items():
+        if times > 1:
+            yield Objection(step_id, "stands twice in the plan")
+    known = {step.id: step for step in plan.steps}
+    listed: set[str] = set()
+    for step in plan.steps:
+        for need in step.depends_on:
+            if need not in known:
+                yield Objection(step.id, f"depends on {need}, which is not in the plan")
+            elif need not in listed:
+                yield Objection(step.id, f"depends on {need}, which does not stand before it")
+            elif known[need].wave >= step.wave:
+                yield Objection(step.id, f"is in wave {step.wave}, not after {need} on which it depends")
+        listed.add(step.id)
+    yield from _crowded_waves(plan, policy)
+    if plan.summary.moves != len(plan.moves):
+        yield Objection("plan", f"says {plan.summary.moves} moves and has {len(plan.moves)}")
+
+
+def _crowded_waves(plan: Plan, policy: Policy) -> Iterator[Objection]:
+    slots = policy.budget.concurrent_per_host
+    crowd = Counter((host, step.wave) for step in plan.moves for host in step.hosts)
+    for (host, wave), moves in sorted(crowd.items()):
+        if moves > slots:
+            yield Objection("plan", f"{moves} moves touch {host} in wave {wave}, the budget allows {slots} at a time")
+
+
+def _budget(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[Objection]:
+    guests = {step.vm for step in plan.moves if step.vm and cluster.has_vm(step.vm)}
+    if policy.budget.moves is not None and len(guests) > policy.budget.moves:
+        yield Objection("plan", f"moves {len(guests)} guests, the budget allows {policy.budget.moves}")
+    gib = sum(cluster.vm(name).memory_mib for name in guests) / MIB_PER_GIB
+    if policy.budget.gib is not None and gib > policy.budget.gib * (1 + 1e-9):
+        yield Objection("plan", f"moves {gib:.1f} GiB, the budget allows {policy.budget.gib:g}")
+
+
+def _by_rank(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[Objection]:
+    """One step after the other; members of a `together` group follow each other at once."""
+    replay = Replay(cluster, policy)
+    before = policy.violations(cluster)
+    parted: tuple[Violation, ...] = ()
+    for step in plan.steps:
+        if step.is_move and parted and not any(step.vm in violation.involves for violation in parted):
+            yield Objection(step.id, f"comes between the moves of a group: {parted[0]}")
+        try:
+            replay.start(step)
+            yield from _worse(step.id, before, policy.violations(replay.cluster))
+            replay.end(step)
+        except Refused as why:
+            yield Objection(step.id, str(why))
+            return
+        parted = tuple(v for v in worsened(before, policy.violations(replay.cluster)) if v.at_rest_only)
+    for violation in worsened(before, policy.violations(replay.cluster)):
+        yield Objection("plan", f"ends with a promise broken: {violation}")
+
+
+def _by_wave(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[Objection]:
+    """All steps of a wave in flight at the same time."""
+    replay = Replay(cluster, policy)
+    before = policy.violations(cluster)
+    for wave in sorted({step.wave for step in plan.steps}):
+        steps = [step for step in plan.steps if step.wave == wave]
+        try:
+            for step in steps:
+                replay.start(step)
+            yield from _worse(f"wave {wave}", before, policy.violations(replay.cluster))
+            for step in steps:
+                replay.end(step)
+        except Refused as why:
+            yield Objection(f"wave {wave}", str(why))
+            return
+
+
+def _places(cluster: Cluster) -> list[frozenset[str]]:
+    """Return the places that can be too full: nowhere in particular, each host, all hosts that share a label."""
+    labels = sorted({(key, value) for host in cluster.hosts for key, value in host.labels.items()})
+    sharing = [frozenset(h.name for h in cluster.hosts if h.labels.get(key) == value) for key, value in labels]
+    single = [frozenset({host.name}) for host in cluster.hosts]
+    every = frozenset(host.name for host in cluster.hosts)
+    return list(dict.fromkeys([every, *single, *sharing]))
+
+
+def _harshest(plan: Plan, cluster: Cluster, policy: Policy, place: frozenset[str]) -> Iterator[Objection]:
+    """Start all that may start, end what leaves the place as late as possible, look at each fullest state."""
+    relevant = [step for step in plan.moves if step.source in place or step.target in place]
+    if not relevant:
+        return
+    replay = Replay(cluster, policy)
+    before = policy.violations(cluster)
+    waiting, running, done = list(plan.steps), list[Step](), set[str]()
+
+    def leaves(step: Step) -> bool:
+        return step.is_move and step.source in place
+
+    while waiting or running:
+        startable = [step for step in waiting if done.issuperset(step.depends_on)]
+        try:
+            for step in startable:
+                replay.start(step)
+            waiting = [step for step in waiting if step not in startable]
+            running += startable
+            harmless = [step for step in running if not leaves(step)]
+            if not harmless:
+                yield from _worse(_said(running), before, policy.violations(replay.cluster))
+            for step in harmless or running[:1]:
+                replay.end(step)
+                running.remove(step)
+                done.add(step.id)
+        except Refused as why:
+            yield Objection("plan", str(why))
+            return
+
+
+def _said(running: Iterable[Step]) -> str:
+    return "while " + ", ".join(step.id for step in running) if running else "plan"
+
+
+def _worse(where: str, before: Iterable[Violation], now: Iterable[Violation]) -> Iterator[Objection]:
+    for violation in worsened(before, now):
+        if not violation.at_rest_only:
+            yield Objection(where, f"breaks a promise on the way: {violation}")

@@ -1,0 +1,73 @@
+"""The libvirt library: found late, so that all else works without it, and kept quiet and awake once it is found."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from balancer.errors import MissingExtra
+
+Connection = Any
+Domain = Any
+LibvirtError = Any
+"""Values of libvirt's own classes. The library is imported at run time only, so their types cannot be written here."""
+
+KEEPALIVE_SECONDS = 5
+KEEPALIVE_COUNT = 3
+"""A hypervisor that says nothing for 5 * (3 + 1) s is taken for dead, and its connection broken."""
+
+_starting = threading.Lock()
+_loop: threading.Thread | None = None
+
+
+def library() -> Any:
+    """Return the module `libvirt`, its event loop running."""
+    try:
+        import libvirt
+    except ImportError as missing:
+        raise MissingExtra("the libvirt platform", "libvirt") from missing
+    _start_event_loop(libvirt)
+    return libvirt
+
+
+def _start_event_loop(libvirt: Any) -> None:
+    """Once a process and before its first connection: a connection opened earlier would never send a keepalive."""
+    global _loop  # noqa: PLW0603  the library has one event loop a process
+    with _starting:
+        if _loop is not None:
+            return
+        libvirt.registerErrorHandler(_say_nothing, None)
+        libvirt.virEventRegisterDefaultImpl()
+        _loop = threading.Thread(target=_run_events, args=(libvirt,), name="libvirt events", daemon=True)
+        _loop.start()
+
+
+def _run_events(libvirt: Any) -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
+
+
+def _say_nothing(_context: object, _error: object) -> None:
+    """Each error is raised as well; libvirt's own habit is to print it to stderr besides."""
+
+
+def open_connection(uri: str) -> Connection:
+    """Open a connection that notices when the other end dies. Raises libvirt's own error."""
+    libvirt = library()
+    connection = libvirt.open(uri)
+    try:
+        connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
+    except libvirt.libvirtError as unsupported:
+        # A driver inside our own process (test:///) has no wire that could break.
+        if unsupported.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            close_quietly(connection)
+            raise
+    return connection
+
+
+def close_quietly(connection: Connection) -> None:
+    """Let go of a connection that may be dead already."""
+    try:
+        connection.close()
+    except library().libvirtError:
+        return

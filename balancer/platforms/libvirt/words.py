@@ -1,0 +1,72 @@
+"""libvirt's errors in words: what they mean for an operator, and the way out."""
+
+from __future__ import annotations
+
+from balancer.errors import PlatformError
+from balancer.platforms.libvirt.library import LibvirtError, library
+
+NOT_ANSWERING = "see that the host is on and libvirtd runs, and that its `uri` in the site file is right"
+
+_WAYS_OUT_BY_CODE = {
+    "VIR_ERR_MIGRATE_UNSAFE": "put its disks on shared storage with cache='none'; an unsafe migration is never forced",
+    "VIR_ERR_OPERATION_ABORTED": "it was given up on request, and the guest stays at its source",
+    "VIR_ERR_AUTH_FAILED": "see that this machine's credentials for libvirt are accepted there",
+    "VIR_ERR_AUTH_CANCELLED": "see that this machine's credentials for libvirt are accepted there",
+    "VIR_ERR_CPU_INCOMPATIBLE": "give the guest a CPU model that both hosts have",
+    "VIR_ERR_OPERATION_TIMEOUT": "another job holds the guest; it is tried again later",
+    "VIR_ERR_NO_DOMAIN": "it has been moved or undefined meanwhile",
+}
+
+# libvirt says most things about migrations with one general code: its words are all there is to go by.
+_WAYS_OUT_BY_WORDS = (
+    ("no storage pool with matching target path", "define a storage pool at the disk's directory on the target"),
+    ("migrate guest to the same host", "give each host a `host_uuid` of its own in libvirtd.conf"),
+    ("failed to connect to remote libvirt", "see that the source host reaches the target's `peer_uri`"),
+    (
+        "unable to connect to server at",
+        "see that the source host reaches the target's `migration_uri`, and its firewall",
+    ),
+    (
+        "unable to resolve address",
+        "use an address in the target's `migration_uri`, or make its name known at the source",
+    ),
+    ("cannot access storage file", "see that the target has the same path to the disk, mounted and readable"),
+    ("hook script execution failed", "a hook on that host refuses it; is the host cordoned?"),
+    ("cannot acquire state change lock", "another job holds the guest; it is tried again later"),
+    ("host key verification failed", "accept the host's SSH key for the user that the balancer runs as"),
+    ("permission denied", "see that this machine's SSH key is accepted there"),
+    ("already active", "the guest is active at the target as well: see which of the two is real before anything else"),
+    ("connection refused", NOT_ANSWERING),
+    ("no route to host", NOT_ANSWERING),
+)
+
+_LOST_WORDS = ("client socket is closed", "keepalive", "end of file while reading", "broken pipe", "connection reset")
+
+
+def platform_error(host: str, operation: str, error: LibvirtError) -> PlatformError:
+    """Turn libvirt's error into ours."""
+    said = str(error).removeprefix("internal error: ").strip()
+    return PlatformError(host, operation, said, way_out(error))
+
+
+def way_out(error: LibvirtError) -> str:
+    """Return what to do about an error; empty where libvirt's own words have to do."""
+    if is_lost(error):
+        return NOT_ANSWERING
+    libvirt, said = library(), str(error).lower()
+    for words, way in _WAYS_OUT_BY_WORDS:
+        if words in said:
+            return way
+    code = error.get_error_code()
+    return next((way for name, way in _WAYS_OUT_BY_CODE.items() if code == getattr(libvirt, name)), "")
+
+
+def is_lost(error: LibvirtError) -> bool:
+    """Whether the connection broke: what was asked for may have been done or not."""
+    said = str(error).lower()
+    return any(words in said for words in _LOST_WORDS)
+
+
+def is_not_found(error: LibvirtError) -> bool:
+    """Whether the hypervisor says that it has no such guest."""
+    return bool(error.get_error_code() == library().VIR_ERR_NO_DOMAIN)

@@ -1,0 +1,1 @@
+"""What people and programs read: a sentence first, the facts below."""

@@ -1,0 +1,144 @@
+"""A plan as an administrator likes to read it in a terminal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.host import CPU, MEMORY, Host, Resource
+from balancer.domain.outcome import outcome
+from balancer.domain.plan import Action, Because, Plan, Step
+from balancer.domain.units import in_words, memory_in_words
+from balancer.reporting.sentences import gap_sentence, plan_sentence
+
+BAR_CELLS = 10
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+MOST_NAMES = 6  # of the subjects that are listed for one reason; the JSON has them all
+
+
+def plan_text(plan: Plan, cluster: Cluster) -> RenderableType:
+    """Return a plan as text: a sentence, hosts before and after, steps with their reasons, what was left alone."""
+    later = outcome(plan, cluster)
+    parts: list[RenderableType] = [_head(plan), Text(), _hosts(cluster, later)]
+    if plan.steps:
+        parts += [Text(), _steps(plan)]
+    parts += [*_kept(plan), *_unmet(plan)]
+    return Group(*parts)
+
+
+def _head(plan: Plan) -> RenderableType:
+    where = f"{plan.cluster}, seen {plan.taken_at:%Y-%m-%d %H:%M:%S %Z}; policy {plan.policy.name} ({plan.mode})"
+    sentence = Text(plan_sentence(plan), style="bold red" if plan.refused else "bold")
+    lines = [sentence, Text(where, style="dim")]
+    return Group(*lines, Text(f"distance to the best: {gap_sentence(plan.summary)}", style="dim"))
+
+
+def _hosts(now: Cluster, later: Cluster) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("host", no_wrap=True)
+    for title in ("CPU now", "CPU then", "memory now", "memory then"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("guests", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for host in now.hosts:
+        then = later.host(host.name)
+        table.add_row(
+            host.name,
+            _bar(now, host, CPU),
+            _bar(later, then, CPU),
+            _bar(now, host, MEMORY),
+            _bar(later, then, MEMORY),
+            _guests(now, later, host.name),
+            _fate(host, then),
+        )
+    return table
+
+
+def _bar(cluster: Cluster, host: Host, resource: Resource) -> Text:
+    if not host.is_on:
+        return Text("asleep".ljust(BAR_CELLS + 5), style="blue dim")
+    share = cluster.utilisation(host, resource)
+    filled = min(share, 1.0) * BAR_CELLS
+    whole = int(filled)
+    part = _EIGHTHS[int((filled - whole) * 8)] if whole < BAR_CELLS else ""
+    bar = ("█" * whole + part).ljust(BAR_CELLS)
+    return Text.assemble((bar, _colour(share)), f" {share:4.0%}")
+
+
+def _colour(share: float) -> str:
+    return "red" if share > 0.9 else "yellow" if share > 0.75 else "green"
+
+
+def _guests(now: Cluster, later: Cluster, name: str) -> str:
+    before, after = len(now.active_on(name)), len(later.active_on(name))
+    return str(before) if before == after else f"{before} → {after}"
+
+
+def _fate(before: Host, after: Host) -> Text:
+    if before.is_on and not after.is_on:
+        return Text("sleeps", style="blue")
+    if not before.is_on and after.is_on:
+        return Text("wakes", style="green")
+    return Text("" if before.state == "up" else before.state, style="yellow")
+
+
+def _steps(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("", style="dim", no_wrap=True)
+    table.add_column("wave", justify="right", style="dim", no_wrap=True)
+    table.add_column("step", no_wrap=True)
+    table.add_column("because", overflow="fold")
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("memory", justify="right", no_wrap=True)
+    for step in plan.steps:
+        table.add_row(
+            step.id,
+            str(step.wave),
+            _what(step),
+            step.because,
+            in_words(step.seconds) if step.seconds else "",
+            memory_in_words(step.memory_mib) if step.is_move else "",
+        )
+    return table
+
+
+def _what(step: Step) -> Text:
+    if step.is_move:
+        kind = "" if step.kind == "live" else f" ({step.kind})"
+        return Text.assemble(("move ", "dim"), (step.vm or "", "bold"), f" {step.source} → {step.target}{kind}")
+    return Text.assemble((_VERBS[step.action] + " ", "dim"), (step.host or "", "bold"))
+
+
+_VERBS = {
+    Action.POWER_ON: "switch on",
+    Action.WAIT_READY: "wait for",
+    Action.CORDON: "cordon",
+    Action.UNCORDON: "uncordon",
+    Action.POWER_OFF: "switch off",
+}
+
+
+def _kept(plan: Plan) -> list[RenderableType]:
+    if not plan.kept:
+        return []
+    reasons: dict[Because, list[tuple[str, str]]] = defaultdict(list)
+    for kept in plan.kept:
+        reasons[kept.because].append((kept.subject.partition(":")[2], kept.detail))
+    lines = [Text("\nleft as they are", style="dim")]
+    for because, subjects in reasons.items():
+        shown = [f"{name} ({detail})" if detail else name for name, detail in subjects[:MOST_NAMES]]
+        more = f" and {len(subjects) - MOST_NAMES} more" if len(subjects) > MOST_NAMES else ""
+        lines.append(Text.assemble((f"{because.sentence}: ", "italic"), ", ".join(shown) + more))
+    return [lines[0], *(Padding(line, (0, 0, 0, 2)) for line in lines[1:])]
+
+
+def _unmet(plan: Plan) -> list[RenderableType]:
+    if not plan.unmet:
+        return []
+    lines = [Text(f"{unmet.promise}: {unmet.why}", style="red") for unmet in plan.unmet]
+    return [Text("\npromises that cannot be kept", style="bold red"), *(Padding(line, (0, 0, 0, 2)) for line in lines)]

@@ -1,0 +1,61 @@
+"""What is asked of the deciding half, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.placement import Placement
+from balancer.domain.shapes import Cost, Shape
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to think, counted in work rather than in seconds: a busy machine decides the same."""
+
+    nodes: int = 2000  # branch-and-bound nodes for each model
+    iterations: int = 200_000  # relocations and swaps that the search may apply, over all its starts
+    restarts: int = 30  # times that the search shakes its best placement and descends again
+    exact_binaries: int = 5000  # size up to which the assignment is modelled guest by guest
+    exact_rounds: int = 6  # times that the exact model is refined at its own answer
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A cluster, what is promised and wished for it, and what may be touched.
+
+    may_move:  guests that may be moved at all; those in flight or in doubt are left alone even when named
+    may_sleep: hosts that are on and may be switched off, once every guest defined there has left
+    may_wake:  hosts that are asleep and may be switched on
+    """
+
+    cluster: Cluster
+    shapes: tuple[Shape, ...] = ()
+    costs: tuple[Cost, ...] = ()
+    may_move: frozenset[str] = frozenset()
+    may_sleep: frozenset[str] = frozenset()
+    may_wake: frozenset[str] = frozenset()
+    max_moves: int | None = None
+    max_mib: float | None = None
+    seed: int = 1
+    effort: Effort = field(default_factory=Effort)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The placement that is wanted, and how good it is.
+
+    bound: no placement within the budget that adds to no broken promise costs less; None where nothing is proven
+    gap:   share of the achievable that is left, 0 is perfect; None where there is no bound to compare with
+    """
+
+    placement: Placement
+    objective_now: float
+    objective: float
+    bound: float | None
+    excess_now: float
+    excess: float
+    proved_optimal: bool
+    gap: float | None
+    nodes: int = 0
+    iterations: int = 0

@@ -1,0 +1,45 @@
+"""What the lab needs of the machine; `install.sh` beside this file fetches it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+PROGRAMS = {
+    "busybox": "busybox-static",
+    "cpio": "cpio",
+    "ip": "iproute2",
+    "ipmitool": "ipmitool",
+    "ipmi_sim": "openipmi",
+    "libvirtd": "libvirt-daemon",
+    "virsh": "libvirt-clients",
+    "qemu-img": "qemu-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
+}
+MOUNT_POINTS = [Path(f"/{parent}/libvirt") for parent in ("etc", "var/lib", "var/log", "var/cache")]
+LIBVIRT_QEMU_DRIVER = Path("/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so")
+
+
+def cache_directory() -> Path:
+    """Where the guests' kernel is kept between labs, by the same rule as in install.sh."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "balancer-lab"
+
+
+def missing() -> list[str]:
+    """What this machine lacks for a lab, in words; empty if a lab can be started."""
+    if os.geteuid() != 0:
+        return ["root (namespaces, mounts and bridges need it)"]
+    lacks = [f"{package} ({program})" for program, package in PROGRAMS.items() if not shutil.which(program)]
+    if not LIBVIRT_QEMU_DRIVER.exists():
+        lacks.append("libvirt-daemon-driver-qemu")
+    lacks += [f"the directory {path}" for path in MOUNT_POINTS if not path.is_dir()]
+    if not (cache_directory() / "modules/order").exists():
+        lacks.append("a guest kernel")
+    if lacks:
+        return [*lacks, "(tests/lab/install.sh fetches all of it)"]
+    return [] if may_make_namespaces() else ["the right to make namespaces (a container has to be privileged)"]
+
+
+def may_make_namespaces() -> bool:
+    probe = ["unshare", "--mount", "--net", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0

@@ -1,0 +1,51 @@
+"""From the site file to switches, one host's trouble not being the others'."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from balancer.domain.site_file import SiteFile
+from balancer.errors import PowerError
+from balancer.power import open_switches
+
+IPMI = {"kind": "ipmi", "address": "10.1.0.11", "user": "admin", "secret_ref": "file:hv1-bmc"}
+
+
+def site(**bmcs: dict[str, Any] | None) -> SiteFile:
+    hosts = [{"name": name, "bmc": bmc} for name, bmc in bmcs.items()]
+    return SiteFile.model_validate(
+        {"schema": "balancer.site/1", "cluster": "lab", "platform": {"kind": "libvirt"}, "hosts": hosts}
+    )
+
+
+def test_each_host_with_a_bmc_gets_a_switch(tmp_path: Path) -> None:
+    (tmp_path / "hv1-bmc").write_text("pass")
+    switches = open_switches(site(hv1=IPMI, hv2={**IPMI, "port": 6230}, hv3=None), tmp_path)
+    assert {name: switch.address for name, switch in switches.items()} == {
+        "hv1": "10.1.0.11:623",
+        "hv2": "10.1.0.11:6230",
+    }
+
+
+def test_a_host_whose_secret_is_missing_does_not_stop_the_others(tmp_path: Path) -> None:
+    (tmp_path / "hv1-bmc").write_text("pass")
+    switches = open_switches(site(hv1=IPMI, hv2={**IPMI, "secret_ref": "file:lost"}), tmp_path)
+    assert switches["hv1"].address == "10.1.0.11:623"
+    broken = switches["hv2"]
+    for action in (broken.state, broken.power_on, broken.shut_down, broken.cut_power, broken.system_guid):
+        with pytest.raises(PowerError, match="hv2: reading file:lost: no such file"):
+            action()
+
+
+def test_an_entry_that_lacks_something_says_what(tmp_path: Path) -> None:
+    switches = open_switches(site(hv1={"kind": "ipmi", "address": "10.1.0.11"}), tmp_path)
+    with pytest.raises(PowerError, match=r"hv1: .* lacks .*secret_ref"):
+        switches["hv1"].state()
+
+
+def test_a_simulated_bmc_needs_a_simulated_platform(tmp_path: Path) -> None:
+    with pytest.raises(PowerError, match="platform"):
+        open_switches(site(hv1={"kind": "simulated"}), tmp_path)["hv1"].state()
