@@ -213,6 +213,13 @@ class Plan(Value):
     def is_empty(self) -> bool:
         return not self.steps
 
+    def wake_ups(self) -> Plan:
+        """Return the part of the plan that wakes hosts: it depends on nothing else, and may overtake a long plan."""
+        kinds = {Action.POWER_ON, Action.WAIT_READY, Action.UNCORDON}
+        steps = tuple(step for step in self.steps if step.action in kinds)
+        summary = self.summary.model_copy(update={"moves": 0, "hosts_to_sleep": ()})
+        return self.model_copy(update={"id": f"{self.id}-wake", "steps": steps, "summary": summary})
+
     def step(self, step_id: str) -> Step:
         """Return a step by its id; KeyError where there is none."""
         return {step.id: step for step in self.steps}[step_id]

@@ -45,6 +45,11 @@ class ActingSite:
         """Return the power switch of a host; None where it has none."""
         return self.switches.get(host)
 
+    @property
+    def may_act(self) -> bool:
+        """Whether the right to act is still held; a slow step asks again before it does another thing."""
+        return self.token is None or self.store.lease.holds(self.token, self.now)
+
     def write_down(self, step: Step, plan_id: str, vm_id: str | None = None) -> JournalEntry:
         """Write down that a step begins, while the right to act is held; nothing is done before this returned."""
         return self.store.journal.begin(JournalEntry(self.now, plan_id, step, vm_id), self.token)

@@ -1,4 +1,4 @@
-"""A look at the world with what the balancer itself remembers: cordons, sleepers, what is in flight, what is unknown."""
+"""A look at the world with what the balancer remembers: cordons, sleepers, what is in flight, what is unknown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from balancer.domain.cluster import Cluster, Doubt
 from balancer.domain.host import Host, HostState
+from balancer.domain.placement import Move
 from balancer.domain.plan import Action
 from balancer.domain.vm import Vm, VmState
 from balancer.execution.acting_site import ActingSite
@@ -30,8 +31,15 @@ def look(site: ActingSite) -> Cluster:
     explained = {f"host:{name}" for name in states}
     doubts = [d for d in seen.doubts if not (d.subject in explained and d.kind == "unreachable")]
     vms = tuple(_at_rest_on_a_sleeper(vm, states) for vm in seen.vms)
-    known = seen.model_copy(update={"hosts": hosts, "vms": vms, "doubts": (*doubts, *_open_questions(unsettled))})
-    return _with_journaled_moves(Cluster.model_validate(known.__dict__), unsettled)
+    known = Cluster(
+        taken_at=seen.taken_at,
+        cluster=seen.cluster,
+        hosts=hosts,
+        vms=vms,
+        links=seen.links,
+        doubts=(*doubts, *_open_questions(unsettled)),
+    )
+    return _with_journaled_moves(known, unsettled)
 
 
 def _explained(
@@ -105,11 +113,12 @@ def _open_questions(unsettled: Iterable[JournalEntry]) -> list[Doubt]:
 def _with_journaled_moves(cluster: Cluster, unsettled: Iterable[JournalEntry]) -> Cluster:
     """Count a guest at both ends from the moment that its move was written down."""
     moves = [entry.step.move for entry in unsettled if entry.step.is_move]
-    here = [
-        m for m in moves if cluster.has_vm(m.vm) and cluster.vm(m.vm).host == m.source and _knows(cluster, m.target)
-    ]
-    return cluster.while_moving(*(m for m in here if not cluster.vm(m.vm).is_in_flight)) if here else cluster
+    return cluster.while_moving(*(move for move in moves if _is_at_its_source(cluster, move)))
 
 
-def _knows(cluster: Cluster, host: str) -> bool:
-    return cluster.has_host(host)
+def _is_at_its_source(cluster: Cluster, move: Move) -> bool:
+    """Whether a guest is where a move takes it from, and the platform does not show it on its way yet."""
+    if not cluster.has_vm(move.vm) or not cluster.has_host(move.target):
+        return False
+    vm = cluster.vm(move.vm)
+    return vm.host == move.source and not vm.is_in_flight

@@ -9,6 +9,8 @@ complete    exactly one of them has it, and the journal says so
 
 from __future__ import annotations
 
+from typing import Literal
+
 from balancer.domain.plan import Step
 from balancer.errors import PlatformError
 from balancer.execution.acting_site import ActingSite
@@ -73,7 +75,7 @@ class Migration:
 
 def order_of(entry: JournalEntry, limits: Limits) -> MigrationOrder:
     """Return the order that a journal entry stands for."""
-    kind = "cold" if entry.step.kind == "cold" else "live"
+    kind: Literal["live", "cold"] = "cold" if entry.step.kind == "cold" else "live"
     vm_id = entry.vm_id or entry.step.move.vm
     return MigrationOrder(entry.step.move, vm_id, kind, limits.bandwidth_mib_per_s)
 
@@ -105,7 +107,7 @@ def ending_of(site: ActingSite, entry: JournalEntry, is_over: bool, said: str) -
         return Ending(Result.FAILED, said or f"the guest stayed on {source}") if is_over else None
     if has_it:
         return Ending(Result.FAILED, f"the guest is on {has_it.pop()}, where somebody else took it")
-    return _nowhere(where, source)
+    return _nowhere(site, where)
 
 
 def _on_several(where: Whereabouts, is_over: bool) -> Ending | None:
@@ -115,9 +117,8 @@ def _on_several(where: Whereabouts, is_over: bool) -> Ending | None:
     return Ending(Result.UNKNOWN, f"is defined on {' and '.join(where.defined_on)}", alarm=True) if is_over else None
 
 
-def _nowhere(where: Whereabouts, source: str) -> Ending | None:
-    still_silent = [host for host in where.not_asked if host != source]
-    if still_silent:
+def _nowhere(site: ActingSite, where: Whereabouts) -> Ending | None:
+    if not all(is_certainly_off(site, host) for host in where.not_asked):
         return None
     return Ending(Result.FAILED, "no hypervisor that answers has the guest any more", alarm=True)
 

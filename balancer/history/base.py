@@ -23,8 +23,8 @@ READING_COLUMNS: Final = (
 )
 """A reading is a sample, or a bucket that ends at `at` and stands for `samples` of them.
 
-`cpu_cores`, `memory_mib` (in use) and `wait_share` are means; what was not measured is NaN, never 0. `key` is the UUID of a
-guest, the name of a host. Hosts have no `wait_share`.
+`cpu_cores`, `memory_mib` (in use) and `wait_share` are means; what was not measured is NaN, never 0. `key` is the UUID
+of a guest, the name of a host. Hosts have no `wait_share`.
 """
 
 

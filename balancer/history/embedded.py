@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import nan
@@ -91,7 +91,7 @@ class EmbeddedHistory:
         """Let go of the file."""
         self._engine.dispose()
 
-    def _add_page(self, connection: sa.Connection, of: str, at: float, samples: list[Sample]) -> None:
+    def _add_page(self, connection: sa.Connection, of: str, at: float, samples: Sequence[Sample]) -> None:
         if not samples:
             return
         keys, cpu_cores, memory_mib, wait_share = zip(*samples, strict=True)
@@ -153,5 +153,5 @@ def _gaps_as_nan(column: Iterable[float | None]) -> list[float]:
 
 
 def _no_readings() -> pd.DataFrame:
-    types = {"at": "datetime64[ns, UTC]", "key": "object", **dict.fromkeys(MEASURES, "float64")}
+    types = {"at": "datetime64[us, UTC]", "key": "object", **dict.fromkeys(MEASURES, "float64")}
     return pd.DataFrame({name: pd.Series(dtype=types[name]) for name in READING_COLUMNS})

@@ -1,4 +1,7 @@
-"""How long readings are kept: samples become buckets, buckets become hours, and the oldest go when the room is used up."""
+"""How long readings are kept.
+
+Samples become buckets of five minutes, buckets become hours, and the oldest go when the room is used up.
+"""
 
 from __future__ import annotations
 

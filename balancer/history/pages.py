@@ -1,7 +1,7 @@
 """Pages: the readings of all guests, or all hosts, at one moment or over one bucket, packed.
 
-A row for each guest and bucket would be a hundred million rows for ten thousand guests; a page is one row, a tenth of the size,
-and is read in one piece.
+A row for each guest and bucket would be a hundred million rows for ten thousand guests. A page is one row, is read in
+one piece, and takes less than half the room.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def bucket_of_samples(pages: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def bucket_of_buckets(pages: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Merge small buckets into a large one.
 
-    The percentile of percentiles is not to be had; the greatest of them stands for it, which is never below the true one's
-    lower bound and errs towards busy.
+    The true percentile is lost with the samples. The greatest of the small buckets' stands for it: at most a twentieth
+    of the samples lie above, so it is never below the true one.
     """
     buckets = pd.concat(pages, ignore_index=True)
     merged = pd.DataFrame(index=pd.Index(sorted(buckets[SUBJECT].unique()), name=SUBJECT))

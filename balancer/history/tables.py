@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +46,15 @@ spool = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("lines", sa.LargeBinary, nullable=False),
-    sqlite_autoincrement=True,  # an id is never used twice, so that a batch sent and deleted is not mistaken for a new one
+    sqlite_autoincrement=True,  # an id is never used twice: a batch that was sent is not mistaken for a new one
 )
 
 
 def open_engine(path: Path) -> sa.Engine:
     """Open the file, making it where it is new; refuses one that a later version has written."""
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+    engine = sa.create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}, json_serializer=partial(json.dumps, default=str)
+    )
     sa.event.listen(engine, "connect", _prepare)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

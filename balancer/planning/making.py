@@ -21,7 +21,9 @@ from balancer.planning.order import Schedule, Timed, order
 from balancer.planning.question import Question, ask
 from balancer.planning.steps import ranked_steps
 from balancer.policy.model import Policy
-from balancer.solving import Decision, Problem, find_placement, norm_gap
+from balancer.solving import Decision, Problem, find_placement
+from balancer.solving.bound import norm_gap
+from balancer.solving.score import Score
 
 MOST_ATTEMPTS = 3  # each leaves out the guests for which the last one found no safe order
 
@@ -181,7 +183,7 @@ def _summary(draft: _Draft, cluster: Cluster, policy: Policy) -> Summary:
     timed, later = draft.schedule.timed, draft.later
     before, after = _objective(policy, cluster, cluster), _objective(policy, cluster, later)
     bound = None if draft.decision.bound is None else min(draft.decision.bound, after)
-    broken = hard_excess(policy.violations(cluster))
+    broken_now, broken_then = (hard_excess(policy.violations(each)) for each in (cluster, later))
     return Summary(
         moves=len(timed),
         gib_to_move=round(gib(sum(cluster.vm(item.move.vm).memory_mib for item in timed)), 3),
@@ -198,7 +200,7 @@ def _summary(draft: _Draft, cluster: Cluster, policy: Policy) -> Summary:
         objective_before=before,
         objective_after=after,
         objective_bound=bound,
-        gap=norm_gap(before, after, bound, broken > TOLERANCE),
+        gap=norm_gap(Score(broken_then, after), Score(broken_now, before), bound),
         proved_optimal=draft.decision.proved_optimal and abs(after - draft.decision.objective) < TOLERANCE,
     )
 

@@ -14,6 +14,7 @@ from balancer.domain.host import CPU, MEMORY, Host, Resource
 from balancer.domain.outcome import outcome
 from balancer.domain.plan import Action, Because, Plan, Step
 from balancer.domain.units import in_words, memory_in_words
+from balancer.reporting.heat import colour_of
 from balancer.reporting.sentences import gap_sentence, plan_sentence
 
 BAR_CELLS = 10
@@ -67,11 +68,7 @@ def _bar(cluster: Cluster, host: Host, resource: Resource) -> Text:
     whole = int(filled)
     part = _EIGHTHS[int((filled - whole) * 8)] if whole < BAR_CELLS else ""
     bar = ("█" * whole + part).ljust(BAR_CELLS)
-    return Text.assemble((bar, _colour(share)), f" {share:4.0%}")
-
-
-def _colour(share: float) -> str:
-    return "red" if share > 0.9 else "yellow" if share > 0.75 else "green"
+    return Text.assemble((bar, colour_of(share)), f" {share:4.0%}")
 
 
 def _guests(now: Cluster, later: Cluster, name: str) -> str:

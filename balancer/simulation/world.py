@@ -14,8 +14,8 @@ from datetime import datetime
 from functools import partial
 
 from balancer.clock import Clock
-from balancer.domain.vm import Movable
 from balancer.errors import PlatformError
+from balancer.simulation import laws
 from balancer.simulation.machines import (
     GuestSpec,
     GuestState,
@@ -58,6 +58,7 @@ class World(Trouble):
         self.hosts = {spec.name: SimHost(spec, spec.name, since=self._now.timestamp()) for spec in hosts}
         self.guests: dict[str, SimGuest] = {}
         self.transit = Transit(self.hosts)
+        self._loads: dict[str, float] = {}  # what curves say of this moment, by guest: a look asks more than once
         self._lock = threading.RLock()
 
     # -- time
@@ -95,9 +96,10 @@ class World(Trouble):
                 yield due, partial(self.transit.end_as_fated, migration)
 
     def _let_pass_until(self, moment: datetime) -> None:
-        moment = max(moment, self._now)
-        self.transit.copy((moment - self._now).total_seconds())
-        self._now = moment
+        if moment > self._now:
+            self.transit.copy((moment - self._now).total_seconds())
+            self._now = moment
+            self._loads.clear()
 
     # -- looking (inside `settled`)
 
@@ -105,7 +107,10 @@ class World(Trouble):
         """Return the cores that a guest would use now if it got them."""
         if guest.state is not GuestState.RUNNING:
             return 0.0
-        return min(float(guest.spec.vcpus), max(0.0, guest.spec.load(self._now)))
+        name = guest.spec.name
+        if name not in self._loads:
+            self._loads[name] = min(float(guest.spec.vcpus), max(0.0, guest.spec.load(self._now)))
+        return self._loads[name]
 
     def cpu_on(self, host: SimHost) -> CpuOnHost:
         """Return how busy a host is, and which share of what they want its guests get."""
@@ -147,7 +152,7 @@ class World(Trouble):
         with self.settled():
             guest = self.guests[vm]
             goal = host or guest.host
-            self._refuse(goal, f"start {vm}", self._why_not_start(guest, goal))
+            self._refuse(goal, f"start {vm}", laws.why_not_start(self, guest, goal))
             guest.host, guest.state = goal, GuestState.RUNNING
 
     def stop_guest(self, vm: str) -> None:
@@ -164,19 +169,6 @@ class World(Trouble):
         with self.settled():
             self.guests[vm].state = GuestState.PAUSED
 
-    def _why_not_start(self, guest: SimGuest, host: str) -> str:
-        if guest.is_active:
-            return f"it runs already, on {guest.host}"
-        if self.hosts[host].phase is not Phase.UP:
-            return f"the host is {self.hosts[host].phase}"
-        return self._why_no_memory(guest, host)
-
-    def _why_no_memory(self, guest: SimGuest, host: str) -> str:
-        free = self.hosts[host].spec.memory_mib - self.memory_taken_mib(host)
-        if guest.spec.memory_mib <= free:
-            return ""
-        return f"cannot allocate {guest.spec.memory_mib:.0f} MiB, {max(0.0, free):.0f} MiB are free"
-
     # -- migrations
 
     def move_by_hand(self, vm: str, target: str) -> None:
@@ -190,7 +182,9 @@ class World(Trouble):
             guest = self.guest_by_id(vm_id)
             if guest is None:
                 raise PlatformError(target, f"migrate {vm_id} here", "no hypervisor has such a guest")
-            self._refuse(guest.host, f"migrate {guest.spec.name} to {target}", self._why_not_migrate(guest, target))
+            self._refuse(
+                guest.host, f"migrate {guest.spec.name} to {target}", laws.why_not_migrate(self, guest, target)
+            )
             self.transit.begin(guest, target, mib_per_s)
 
     def abort_migration(self, vm_id: str) -> None:
@@ -199,24 +193,6 @@ class World(Trouble):
             migration = self.transit.last_of(vm_id)
             if migration is not None and not migration.ended:
                 self.transit.end(migration, "aborted on request")
-
-    def _why_not_migrate(self, guest: SimGuest, target: str) -> str:
-        if (migration := self.transit.of(guest)) is not None:
-            return f"it is on its way to {migration.target} already"
-        if target not in self.hosts or target == guest.host:
-            return "there is no such host" if target not in self.hosts else "it is there already"
-        if guest.spec.movable is Movable.NEVER or (guest.is_active and guest.spec.movable is Movable.COLD):
-            return guest.spec.why_not or "it cannot be migrated"
-        return self._why_not_received(guest, target)
-
-    def _why_not_received(self, guest: SimGuest, target: str) -> str:
-        down = [host for host in (guest.host, target) if self.hosts[host].phase is not Phase.UP]
-        if down:
-            return f"{down[0]} is {self.hosts[down[0]].phase}"
-        models = guest.spec.cpu_models
-        if models is not None and self.hosts[target].spec.cpu_model not in models:
-            return "guest CPU is not compatible with the host CPU there"
-        return self._why_no_memory(guest, target) if guest.is_active else ""
 
     def _doom(self, vm: str, fate: MigrationFate) -> None:
         with self.settled():
@@ -245,8 +221,9 @@ class World(Trouble):
     def crash(self, host: str) -> None:
         """Let a server die with its power on; what runs on it is down."""
         with self.settled():
-            self._stop_all(self.hosts[host], "its host crashed")
-            self._enter(self.hosts[host], Phase.CRASHED)
+            if self.hosts[host].has_power:
+                self._stop_all(self.hosts[host], "its host crashed")
+                self._enter(self.hosts[host], Phase.CRASHED)
 
     def _enter(self, host: SimHost, phase: Phase) -> None:
         host.phase, host.since = phase, self._now.timestamp()
@@ -254,7 +231,7 @@ class World(Trouble):
     def _come_up(self, host: SimHost) -> None:
         self._enter(host, Phase.UP)
         for guest in self.guests_on(host.spec.name):
-            if guest.spec.autostart and not self._why_not_start(guest, host.spec.name):
+            if guest.spec.autostart and not laws.why_not_start(self, guest, host.spec.name):
                 guest.state = GuestState.RUNNING
 
     def _go_off(self, host: SimHost, why: str) -> None:

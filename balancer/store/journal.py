@@ -94,6 +94,11 @@ class Journal:
         if not changed.rowcount:
             self._refuse_to_settle(number)
 
+    def remark(self, number: int, detail: str) -> None:
+        """Add to what is known of a step that has not ended."""
+        with self._database.writing(f"remark on step {number} of the journal") as connection:
+            connection.execute(update(journal).where(journal.c.id == number).values(detail=detail))
+
     def _refuse_to_settle(self, number: int) -> None:
         entry = self.entry(number)
         if entry is None:

@@ -1,3 +1,3 @@
-from .fixtures import lab, pytest_configure, shared_lab
+from .fixtures import lab, shared_lab
 
-__all__ = ["lab", "pytest_configure", "shared_lab"]
+__all__ = ["lab", "shared_lab"]

@@ -9,10 +9,6 @@ from .lab import Lab
 from .requirements import missing
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "lab: runs real hypervisors, guests and BMCs on this machine; needs root")
-
-
 @pytest.fixture(scope="session")
 def shared_lab() -> Iterator[Lab]:
     """Three hosts. Skips where the machine lacks something, except in CI: there the proof has to be made."""

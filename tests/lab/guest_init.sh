@@ -69,6 +69,11 @@ note_on_disk() {
     echo "$1" | dd of=/dev/vda bs=512 count=1 conv=sync,notrunc oflag=direct 2>/dev/null
 }
 
+tell_what_is_on_disk() {
+    note=$(dd if=/dev/vda bs=512 count=1 2>/dev/null | tr -d '\0')
+    [ -n "$note" ] && echo "lab found $note"
+}
+
 read -r boot </proc/sys/kernel/random/boot_id
 start_load=$(sed -n 's/.*\<load=\([0-9]*\).*/\1/p' /proc/cmdline)
 echo 0 >/work/memory
@@ -76,7 +81,7 @@ start_burning
 burn_percent "${start_load:-0}"
 obey_orders &
 obey_power_button &
-[ -b /dev/vda ] && echo "lab found $(dd if=/dev/vda bs=512 count=1 2>/dev/null | head -n 1 | tr -cd 'a-z0-9=-\ ')"
+[ -b /dev/vda ] && tell_what_is_on_disk
 
 tick=0
 while :; do

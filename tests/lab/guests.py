@@ -25,11 +25,6 @@ class Guest:
         if self.memory_mib < LEAST_MEMORY_MIB:
             raise ValueError(f"a lab guest needs at least {LEAST_MEMORY_MIB} MiB to boot, not {self.memory_mib}")
 
-    @property
-    def disk_path(self) -> str:
-        """As its host sees it; the same path on each host."""
-        return f"/var/lib/libvirt/{'shared' if self.disk == 'shared' else 'images'}/{self.name}.raw"
-
 
 @dataclass(frozen=True)
 class Counter:
@@ -42,7 +37,7 @@ class Counter:
 
 
 LINE = re.compile(r"^lab boot=(\S+) tick=(\d+) load=(\d+) memory=(\d+)\s*$", re.MULTILINE)
-FOUND = re.compile(r"^lab found boot=(\S+) tick=(\d+)", re.MULTILINE)
+FOUND = re.compile(r"^lab found boot=(\S+) tick=(\d+)\s*$", re.MULTILINE)
 
 
 def last_counter(console: Path) -> Counter | None:
@@ -52,6 +47,12 @@ def last_counter(console: Path) -> Counter | None:
         return None
     boot_id, *numbers = said[-1]
     return Counter(boot_id, *map(int, numbers))
+
+
+def found_on_disk(console: Path) -> tuple[str, int] | None:
+    """The boot id and tick that the guest read off its disk when it booted; nothing from a new disk."""
+    found = FOUND.findall(console.read_text(errors="replace")) if console.exists() else []
+    return (found[-1][0], int(found[-1][1])) if found else None
 
 
 def tail(console: Path) -> str:
@@ -97,9 +98,13 @@ def disk_xml(guest: Guest) -> str:
     """Without a cache on the host: libvirt calls migration unsafe otherwise, and rightly so."""
     if guest.disk is None:
         return ""
+    kind, source = "file", f"<source file='/var/lib/libvirt/images/{guest.name}.raw'/>"
+    if guest.disk == "shared":
+        server = f"<host transport='unix' socket='/var/lib/libvirt/shared/{guest.name}.sock'/>"
+        kind, source = "network", f"<source protocol='nbd' name='{guest.name}'>{server}</source>"
     return f"""\
-<disk type='file' device='disk'>
+<disk type='{kind}' device='disk'>
       <driver name='qemu' type='raw' cache='none'/>
-      <source file='{guest.disk_path}'/>
+      {source}
       <target dev='vda' bus='virtio'/>
     </disk>"""

@@ -23,10 +23,9 @@ furnish() {
     mount --bind "$host/log" /var/log/libvirt
     mount --bind "$host/cache" /var/cache/libvirt
     mount --bind "$shared" /var/lib/libvirt/shared
-    for file in stat meminfo; do
-        cat "/proc/$file" >"$host/proc/$file"
-        mount --bind "$host/proc/$file" "/proc/$file"
-    done
+    grep -E '^(cpu|btime)' /proc/stat >"$host/proc/stat"
+    grep -E '^Mem' /proc/meminfo >"$host/proc/meminfo"
+    for file in stat meminfo; do mount --bind "$host/proc/$file" "/proc/$file"; done
     ip link set lo up
 }
 
@@ -48,7 +47,8 @@ active_guests() {
 
 # Without its last line a switched-off host would still refuse connections; a real one does not answer at all.
 shut_down() {
-    [ -e "$host/deaf" ] && return
+    # In a trap, a bare "return" would hand on the status of whatever the signal interrupted.
+    [ -e "$host/deaf" ] && return 0
     for guest in $(active_guests); do virsh --quiet shutdown "$guest" || true; done
     deadline=$((SECONDS + shutdown_seconds))
     while [ -n "$(active_guests)" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.3; done

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from . import bmc, guests, hosts, image, leftovers, network, orders, ownership, site_file
-from .commands import LabError, run, wait_until
+from . import bmc, disks, guests, hosts, image, leftovers, network, orders, ownership, site_file
+from .commands import LabError, wait_until
 from .guests import Counter, Guest
 from .hosts import Host
 
@@ -145,9 +145,7 @@ class Lab:
     def _prepare(self, guest: Guest, host: str) -> str:
         """Give it a disk and an empty console; returns its definition."""
         self.console(guest.name).unlink(missing_ok=True)
-        if guest.disk:
-            pool = self.shared_dir if guest.disk == "shared" else self.local_dir(host)
-            run("qemu-img", "create", "-q", "-f", "raw", str(pool / Path(guest.disk_path).name), "8M")
+        disks.create(guest, self.host(host), self.shared_dir)
         return guests.domain_xml(guest, self.directory / "guest", self.console(guest.name))
 
     def guests(self) -> list[str]:
@@ -160,8 +158,7 @@ class Lab:
             self.virsh(host, "destroy", name)
         for host in self.defined_on(name):
             self.virsh(host, "undefine", name)
-        for pool in [self.shared_dir, *(self.local_dir(host.name) for host in self.hosts)]:
-            (pool / f"{name}.raw").unlink(missing_ok=True)
+        disks.remove(name, self.hosts, self.shared_dir)
         self.console(name).unlink(missing_ok=True)
 
     def where(self, name: str) -> list[str]:
@@ -202,6 +199,10 @@ class Lab:
         if counter is None:
             raise LabError(f"{name} has not counted yet")
         return counter
+
+    def found_on_disk(self, name: str) -> tuple[str, int] | None:
+        """What a guest with a disk read there at its boot: boot id and tick of its run before."""
+        return guests.found_on_disk(self.console(name))
 
     def wait_for_guests(self, *names: str, timeout: float = 120) -> None:
         """Until each of them has booted and counts."""
@@ -317,12 +318,16 @@ class Lab:
         answer = self.ipmitool(host, "chassis", "power", "status")
         return answer.rpartition(" ")[2]
 
+    def bmc_port(self, host: str) -> int:
+        """The UDP port of 127.0.0.1 at which its BMC really is."""
+        return bmc.port(self.host(host))
+
     def ipmitool(self, host: str, *question: str) -> str:
-        return bmc.ask(bmc.port(self.host(host)), self.secrets_dir / f"{host}-bmc", *question)
+        return bmc.ask(self.bmc_port(host), self.secrets_dir / f"{host}-bmc", *question)
 
     def swap_bmcs(self, one: str, other: str) -> None:
         """Exchange the network cables of two BMCs: each answers at the address that is in the other's site entry."""
-        ports = {one: bmc.port(self.host(other)), other: bmc.port(self.host(one))}
+        ports = {one: self.bmc_port(other), other: self.bmc_port(one)}
         self._rewire_bmcs(ports)
 
     def power_orders(self, host: str) -> list[str]:
@@ -335,7 +340,7 @@ class Lab:
         bmc.stop(self.host(host))
 
     def start_bmc(self, host: str) -> None:
-        bmc.start(self.host(host), bmc.port(self.host(host)))
+        bmc.start(self.host(host), self.bmc_port(host))
 
     def _rewire_bmcs(self, ports: Mapping[str, int]) -> None:
         changed = [name for name, port in ports.items() if not bmc.answers_at(self.host(name), port)]

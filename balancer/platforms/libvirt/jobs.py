@@ -22,7 +22,7 @@ class Part(StrEnum):
 
 
 def vm_state(state: int) -> VmState:
-    """Translate the virDomainState of an active guest. One that is shutting down still runs; a crashed one may be kept."""
+    """Translate the virDomainState of an active guest. One that is shutting down still runs."""
     libvirt = library()
     return {
         libvirt.VIR_DOMAIN_RUNNING: VmState.RUNNING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -125,3 +125,18 @@ class HostLink:
         if self._connection is not None:
             close_quietly(self._connection)
         self._connection = None
+
+
+def ask_all(
+    links: Mapping[str, HostLink], operation: str, questions: Mapping[str, Question[T]]
+) -> tuple[dict[str, T], dict[str, PlatformError]]:
+    """Ask several hosts at the same time; returns answers and failures by host."""
+    waiting = {host: links[host].begin(operation, question) for host, question in questions.items()}
+    answers: dict[str, T] = {}
+    failures: dict[str, PlatformError] = {}
+    for host, answer in waiting.items():
+        try:
+            answers[host] = answer()
+        except PlatformError as error:
+            failures[host] = error
+    return answers, failures

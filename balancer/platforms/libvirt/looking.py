@@ -20,6 +20,7 @@ from balancer.platforms.libvirt.words import is_not_found
 KIB_PER_MIB = 1024
 BYTES_PER_GIB = 1024**3
 
+
 @dataclass(frozen=True)
 class Sighting:
     """A guest as one host lists it."""
@@ -106,7 +107,9 @@ def _guests(connection: Connection, host: str, shared: SharedStorage) -> tuple[S
         "persistent": _ids(connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)),
     }
     # Disks of guests that are shut off are not asked for: their storage may be gone, and the question hang.
-    listed = [(d, {}) for d in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_INACTIVE)]
+    listed: list[tuple[Domain, Mapping[str, Any]]] = [
+        (d, {}) for d in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_INACTIVE)
+    ]
     # A guest that starts between the two calls is in both lists: the later one, as active, replaces the earlier.
     listed += connection.getAllDomainStats(wanted, _only_active())
     sightings = (_sighting(domain, stats, host, shared, flags) for domain, stats in listed)

@@ -36,7 +36,7 @@ class Rates:
 
 
 def needs_another_look(earlier: Counters | None, now: Counters) -> bool:
-    """Whether something is counted now that has nothing earlier to compare with: a first look, a newcomer, a restart."""
+    """Whether something is counted that has nothing earlier to compare with: at a first look, after a restart."""
     if earlier is None:
         return True
     if now.host is not None and not are_comparable(earlier.host, now.host):

@@ -1,0 +1,71 @@
+"""The command line. Commands live in `commands/`, by what they do: think, look, act, power.
+
+Exit codes: 0 done, or nothing to do; 1 an error, in words; 2 `plan`: there is a plan; 3 refused because of doubts;
+64 the command line was wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from balancer import __version__
+from balancer.commands import acting, looking, power, thinking
+from balancer.commands.exits import ERROR, INTERRUPTED, USAGE
+from balancer.commands.logs import set_up_logs
+from balancer.commands.screen import say_error
+from balancer.errors import BalancerError
+
+app = typer.Typer(
+    name="balancer",
+    help="Policy-driven VM load balancer and power saver.",
+    epilog="Settings: BALANCER_SITE, BALANCER_POLICY, BALANCER_SECRETS, BALANCER_STATE. Without a site file the "
+    "embedded simulated site is used.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (thinking, looking, acting):
+    module.join(app)
+app.add_typer(power.app, name="power", help="Switch hosts, prove that they wake.")
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done in detail.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"balancer {__version__}")
+        raise typer.Exit
+    set_up_logs(verbose)
+
+
+def main() -> None:
+    """Run the command line; every failure that a person can answer is one line, never a traceback."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="balancer", standalone_mode=False)
+    except typer_usage_error() as wrong:
+        wrong.show()
+        return USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BalancerError as failed:
+        say_error(str(failed))
+        return ERROR
+    return code if isinstance(code, int) else 0
+
+
+def typer_usage_error() -> type[Exception]:
+    """Return the class of usage errors of the library that parses the command line."""
+    import click
+
+    return click.ClickException

@@ -1,0 +1,136 @@
+"""Commands that act: run, apply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from balancer.commands.exits import DONE, ERROR, REFUSED
+from balancer.commands.opening import PolicyPath, SitePath, is_embedded, the_policy, the_site
+from balancer.commands.screen import err, out
+from balancer.cycle import run_cycle
+from balancer.domain.plan import Mode, Plan
+from balancer.embedded import live_a_day
+from balancer.errors import Fault, InputError
+from balancer.execution import Result, Runner, RunReport, settle_the_past
+from balancer.formats import read
+from balancer.leadership import Leadership, leading
+from balancer.planning import verify
+from balancer.policy import Policy
+from balancer.reporting.text import plan_text
+from balancer.service import Service
+from balancer.settings import load_settings
+from balancer.site import Site, limits_of
+
+
+def join(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (run, apply):
+        app.command()(command)
+
+
+def run(
+    once: Annotated[bool, typer.Option("--once", help="One cycle, then leave; acting is waited for.")] = False,
+    mode: Annotated[Mode | None, typer.Option(help="Overrides the policy's mode.")] = None,
+    site: SitePath = None,
+    policy: PolicyPath = None,
+) -> int:
+    """Watch the cluster and, in mode act, balance it. Without a site file: a day of the embedded simulated site."""
+    settings = load_settings()
+    if is_embedded(site) and not once:
+        return live_a_day(policy or settings.policy, out)
+    wanted = the_policy(policy, mode)
+    with the_site(site) as opened:
+        if once:
+            return _run_once(opened, wanted, settings.lease_seconds)
+        Service(opened, wanted, settings.state, settings.lease_seconds).run()
+    return DONE
+
+
+def _run_once(site: Site, policy: Policy, lease_seconds: float) -> int:
+    if policy.mode is not Mode.ACT:
+        return _show(site, policy)[0]
+    with leading(site, lease_seconds) as leadership:
+        _settle(site)
+        code, plan = _show(site, policy)
+        return code if plan is None else _carry_out(site, plan, policy, leadership)
+
+
+def _settle(site: Site) -> None:
+    for settled in settle_the_past(site.acting):
+        out.print(Text.assemble(("settled ", "yellow"), str(settled)))
+
+
+def _show(site: Site, policy: Policy) -> tuple[int, Plan | None]:
+    """Print what this cycle found; the plan comes back when it may be carried out."""
+    with err.status("looking and thinking ..."):
+        cycle = run_cycle(site, policy)
+    out.print(plan_text(cycle.plan, cycle.seen))
+    for objection in cycle.objections:
+        err.print(Text(f"withdrawn, it is not safe, a fault of the balancer's own: {objection}", style="bold red"))
+    if cycle.objections:
+        return ERROR, None
+    return (REFUSED if cycle.plan.refused else DONE), (cycle.plan if cycle.plan.steps else None)
+
+
+def apply(
+    plan: Annotated[Path, typer.Argument(help="A plan as JSON, from `balancer plan --format json`.")],
+    site: SitePath = None,
+    policy: PolicyPath = None,
+) -> int:
+    """Carry out a plan that somebody has read, after proving it anew on a fresh look."""
+    settings, wanted, proposed = load_settings(), the_policy(policy), read(plan, Plan)
+    with the_site(site) as opened, leading(opened, settings.lease_seconds) as leadership:
+        _settle(opened)
+        now = opened.clock.now()
+        if now > proposed.valid_until:
+            raise InputError(
+                [Fault(str(plan), f"was valid until {proposed.valid_until:%Y-%m-%d %H:%M}", "make it anew")]
+            )
+        fresh = run_cycle(opened, wanted).seen
+        objections = verify(proposed, fresh, wanted)
+        if objections:
+            raise InputError([Fault(str(plan), str(objection)) for objection in objections])
+        return _carry_out(opened, proposed, wanted, leadership)
+
+
+def _carry_out(site: Site, plan: Plan, policy: Policy, leadership: Leadership) -> int:
+    runner = site.begin(plan, policy)
+    _watch(site, runner, limits_of(policy).poll_seconds, leadership)
+    report = site.finish(runner)
+    _say(report)
+    return DONE if len(report.done) == len(plan.steps) else ERROR
+
+
+def _watch(site: Site, runner: Runner, poll_seconds: float, leadership: Leadership) -> None:
+    """Advance a runner to its end and show how far it has come."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"), TimeElapsedColumn()
+    with Progress(*columns, console=err, transient=True) as bars:
+        whole = bars.add_task("plan", total=None, detail="")
+        shown: dict[str, int] = {}
+        while runner.advance():
+            leadership.renew()
+            progress = runner.progress()
+            bars.update(
+                whole, total=progress.steps, completed=progress.ended, detail=f"{progress.ended}/{progress.steps}"
+            )
+            for item in progress.running:
+                if item.step.id not in shown:
+                    shown[item.step.id] = bars.add_task(str(item.step), total=1.0, detail="")
+                bars.update(shown[item.step.id], completed=item.share or 0.0, detail=item.detail)
+            for gone in shown.keys() - {item.step.id for item in progress.running}:
+                bars.remove_task(shown.pop(gone))
+            site.clock.sleep(poll_seconds)
+
+
+def _say(report: RunReport) -> None:
+    colours = {Result.DONE: "green", Result.SKIPPED: "yellow"}
+    for outcome in report.outcomes:
+        out.print(Text(str(outcome), style=colours.get(outcome.result, "red")))
+    out.print(Text(report.sentence[0].upper() + report.sentence[1:], style="bold"))
+    for alarm in report.alarms:
+        out.print(Text(f"ALARM: {alarm}", style="bold red"))

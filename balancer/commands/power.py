@@ -1,0 +1,108 @@
+"""Commands about power: status, wake, test."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from balancer.commands.exits import DONE, ERROR
+from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
+from balancer.commands.screen import err, out
+from balancer.errors import BalancerError, Fault, InputError, PowerError
+from balancer.execution.power_test import test_power
+from balancer.leadership import leading
+from balancer.power.base import PowerState, PowerSwitch
+from balancer.settings import load_settings
+from balancer.site import Site, limits_of
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def status(site: SitePath = None) -> int:
+    """Ask every BMC and hypervisor whether its host is on, and show what has been proven of it."""
+    with err.status("asking every BMC ..."), the_site(site) as opened:
+        names = list(opened.acting.switches)
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            states = list(pool.map(_state_in_words, opened.acting.switches.values()))
+            answers = list(pool.map(opened.acting.platform.answers, names))
+        marks = opened.acting.store.marks.all()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("host", "BMC says", "hypervisor", "asleep by the balancer since", "wake proven", "quarantined"):
+        table.add_column(title)
+    for name, said, answer in zip(names, states, answers, strict=True):
+        mark = marks.get(name)
+        table.add_row(
+            name,
+            said,
+            "answers" if answer else "silent",
+            f"{mark.asleep_since:%Y-%m-%d %H:%M}" if mark and mark.asleep_since else "",
+            f"{mark.wake_proven_at:%Y-%m-%d %H:%M}" if mark and mark.wake_proven_at else "never",
+            mark.quarantine.why if mark and mark.quarantine else "",
+        )
+    out.print(table)
+    return DONE
+
+
+def _state_in_words(switch: PowerSwitch) -> str:
+    try:
+        return switch.state()
+    except PowerError as failed:
+        return str(failed)
+
+
+@app.command()
+def wake(
+    host: Annotated[str | None, typer.Argument(help="The host to wake.")] = None,
+    all_hosts: Annotated[bool, typer.Option("--all", help="Wake every host of the site file that is off.")] = False,
+    site: SitePath = None,
+) -> int:
+    """Switch hosts on, from the site file alone; waking is always allowed."""
+    if (host is None) == (not all_hosts):
+        raise InputError([Fault("balancer power wake", "names no host", "give a host, or --all")])
+    with the_site(site) as opened:
+        switches = opened.acting.switches
+        names = list(switches) if host is None else [_known(opened, host)]
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            said = list(pool.map(_wake, [switches[name] for name in names]))
+        for name, (is_well, words) in zip(names, said, strict=True):
+            out.print(Text.assemble((f"{name} ", "bold"), (words, "" if is_well else "red")))
+    return DONE if all(is_well for is_well, _ in said) else ERROR
+
+
+def _known(site: Site, host: str) -> str:
+    if host not in site.acting.switches:
+        known = ", ".join(site.acting.switches) or "none"
+        raise InputError([Fault(host, "has no BMC in the site file", f"hosts with one: {known}")])
+    return host
+
+
+def _wake(switch: PowerSwitch) -> tuple[bool, str]:
+    try:
+        if switch.state() is PowerState.ON:
+            return True, "is on already"
+        switch.power_on()
+    except PowerError as failed:
+        return False, str(failed)
+    return True, "was asked to wake"
+
+
+@app.command("test")
+def prove(
+    host: Annotated[str, typer.Argument(help="An empty host.")], site: SitePath = None, policy: PolicyPath = None
+) -> int:
+    """Prove that a BMC is its host's own and that the host wakes: shut it down softly, see it go and return."""
+    settings, rules = load_settings(), the_policy(policy)
+    with the_site(site) as opened, leading(opened, settings.lease_seconds), err.status(f"testing {host} ..."):
+        _known(opened, host)
+        try:
+            result = test_power(opened.acting, host, limits_of(rules))
+        except BalancerError as failed:
+            err.print(Text(str(failed), style="red"))
+            return ERROR
+    out.print(Text(str(result), style="green" if result.passed else "red"))
+    return DONE if result.passed else ERROR

@@ -1,0 +1,65 @@
+"""One cycle, told as a story. Read this first.
+
+look      what is there?                       -> Cluster, with doubts
+expect    what will each guest need?           -> Cluster, with demand
+decide    where should guests be, who sleeps?  -> Placement and bound   (inside make_plan: find_placement)
+plan      in which order, why, at what cost?   -> Plan
+verify    is each state on the way legal?      -> objections, by code that the solver never sees
+act       step by step, journaled, re-checked  -> a Runner, beside the loop
+report    one sentence and the facts           -> Cycle
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from balancer.demand.quantile import expected_demand
+from balancer.domain.cluster import Cluster
+from balancer.domain.memory import Memory
+from balancer.domain.plan import Plan
+from balancer.planning import Objection, make_plan, verify
+from balancer.policy import Policy
+from balancer.reporting.sentences import plan_sentence
+from balancer.site import Site
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What was seen, remembered and planned; enough to decide it all again."""
+
+    seen: Cluster
+    memory: Memory
+    plan: Plan
+    objections: tuple[Objection, ...]
+
+    @property
+    def sentence(self) -> str:
+        """Say what this cycle found, in one sentence."""
+        if self.objections:
+            return f"Withdrew its own plan, it is not safe: {self.objections[0]}"
+        return plan_sentence(self.plan)
+
+    @property
+    def may_be_carried_out(self) -> bool:
+        return bool(self.plan.steps) and not self.objections
+
+
+def run_cycle(site: Site, policy: Policy) -> Cycle:
+    """Look at the site and plan; nothing is touched."""
+    seen = look_and_expect(site, policy)
+    memory = site.remembered(policy)
+    return think(seen, policy, memory)
+
+
+def look_and_expect(site: Site, policy: Policy) -> Cluster:
+    """Look at the site, keep what was read, and say what each guest is expected to need."""
+    seen = site.look()
+    site.history.record(seen)
+    readings = site.readings_since(policy.demand.window_minutes)
+    return expected_demand(readings, seen, policy.demand.window_minutes, policy.demand.quantile)
+
+
+def think(seen: Cluster, policy: Policy, memory: Memory) -> Cycle:
+    """Plan for a cluster and prove the plan: values in, values out, so that last night can be decided again."""
+    plan = make_plan(seen, policy, memory)
+    return Cycle(seen, memory, plan, verify(plan, seen, policy))

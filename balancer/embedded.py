@@ -1,0 +1,165 @@
+"""The embedded simulated site: a newcomer's first minute, with no server, hypervisor or root needed."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from balancer.clock import HandSetClock
+from balancer.cycle import Cycle, run_cycle
+from balancer.domain.cluster import Cluster
+from balancer.domain.host import CPU
+from balancer.domain.plan import Mode
+from balancer.domain.site_file import Bmc, PlatformChoice, SiteFile, SiteHost
+from balancer.domain.units import count_of
+from balancer.execution import Runner, RunReport
+from balancer.formats import read_text
+from balancer.policy import Policy, load_policy
+from balancer.reporting.heat import heat_line
+from balancer.simulation.day import CLUSTER, embedded_hosts, embedded_policy, embedded_site
+from balancer.site import Site, limits_of, site_from
+
+MIDNIGHT = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
+TEN_IN_THE_MORNING = MIDNIGHT + timedelta(hours=10)
+DAY = timedelta(hours=24)
+CYCLE = timedelta(minutes=10)
+SECONDS_TO_LOOK_AT_A_CYCLE = 0.1
+PRINTED_SENTENCE = 74
+
+
+@contextmanager
+def the_embedded_site(start: datetime = TEN_IN_THE_MORNING) -> Iterator[Site]:
+    """Open the embedded site at a moment of its Monday; its store lives as long as the block."""
+    clock = HandSetClock(start)
+    world = embedded_site(clock)
+    hosts = tuple(
+        SiteHost(name=spec.name, bmc=Bmc(kind="simulated"), may_sleep=spec.may_sleep, labels=spec.labels)
+        for spec in embedded_hosts()
+    )
+    with tempfile.TemporaryDirectory(prefix="balancer-embedded-") as directory:
+        state = Path(directory)
+        file = SiteFile(
+            cluster=CLUSTER,
+            platform=PlatformChoice(kind="simulated"),
+            hosts=hosts,
+            store=f"sqlite:///{state / 'balancer.db'}",
+        )
+        site = site_from(file, state, state, clock, world)
+        try:
+            _remember_the_power_tests(site, start)
+            yield site
+        finally:
+            site.close()
+
+
+def _remember_the_power_tests(site: Site, start: datetime) -> None:
+    """Its servers were each seen to wake the day before; elsewhere `balancer power test` has to prove that."""
+    for host in site.acting.file.hosts:
+        site.acting.store.marks.prove_wake(host.name, start - DAY)
+
+
+def embedded_default_policy() -> Policy:
+    """Return the policy that the embedded site is run under when nobody gives another."""
+    return read_text(embedded_policy(), Policy, "the embedded policy")
+
+
+def live_a_day(policy_path: Path | None, out: Console, pace_seconds: float = SECONDS_TO_LOOK_AT_A_CYCLE) -> int:
+    """Run the embedded site for a day at high speed and print each cycle as it happens."""
+    policy = load_policy(policy_path) if policy_path else embedded_default_policy()
+    with the_embedded_site(MIDNIGHT) as site:
+        day = _Day(site, policy, out, pace_seconds)
+        try:
+            day.live(MIDNIGHT + DAY)
+        except KeyboardInterrupt:
+            out.print("\nstopped")
+        day.sum_up()
+    return 0
+
+
+@dataclass
+class _Ledger:
+    """What the day has cost so far."""
+
+    kwh: float = 0.0
+    kwh_all_on: float = 0.0
+    host_hours_asleep: float = 0.0
+    moves: int = 0
+    gib: float = 0.0
+
+    def add(self, seen: Cluster, hours: float) -> None:
+        asleep = [host for host in seen.hosts if not host.is_on]
+        spared = sum(host.power.idle - host.power.off_watts for host in asleep if host.power is not None)
+        self.kwh += seen.watts() * hours / 1000
+        self.kwh_all_on += (seen.watts() + spared) * hours / 1000
+        self.host_hours_asleep += len(asleep) * hours
+
+
+class _Day:
+    """One day of the embedded site, on virtual time."""
+
+    def __init__(self, site: Site, policy: Policy, out: Console, pace_seconds: float) -> None:
+        self._site, self._policy, self._out, self._pace = site, policy, out, pace_seconds
+        self._ledger = _Ledger()
+
+    def live(self, until: datetime) -> None:
+        self._out.print(Text("time   hosts         on    CPU      draws   what the balancer does", style="dim"))
+        while self._site.clock.now() < until:
+            cycle = run_cycle(self._site, self._policy)
+            self._print(cycle)
+            self._ledger.add(cycle.seen, CYCLE.total_seconds() / 3600)
+            wanted = cycle.plan.wake_ups() if self._site.runners else cycle.plan
+            if self._policy.mode is Mode.ACT and cycle.may_be_carried_out and wanted.steps:
+                self._site.begin(wanted, self._policy)
+            self._act_until(cycle.seen.taken_at + CYCLE)
+            time.sleep(self._pace)
+
+    def _act_until(self, moment: datetime) -> None:
+        clock, poll = self._site.clock, limits_of(self._policy).poll_seconds
+        while clock.now() < moment:
+            for runner in list(self._site.runners):
+                if not runner.advance():
+                    self._finish(runner)
+            left = (moment - clock.now()).total_seconds()
+            clock.sleep(min(poll, left) if self._site.runners else left)
+
+    def _finish(self, runner: Runner) -> None:
+        report = self._site.finish(runner)
+        moved = [outcome.step for outcome in report.done if outcome.step.is_move]
+        self._ledger.moves += len(moved)
+        self._ledger.gib += sum(step.memory_mib for step in moved) / 1024
+        self._print_trouble(report)
+
+    def _print(self, cycle: Cycle) -> None:
+        seen = cycle.seen
+        on = [host for host in seen.hosts if host.is_on]
+        cores = sum(host.usable_cores for host in on)
+        share = sum(seen.used(host, CPU) for host in on) / cores if cores else 0.0
+        said = cycle.sentence.partition(";")[0] if cycle.plan.steps else ""
+        said = said if len(said) <= PRINTED_SENTENCE else said[: PRINTED_SENTENCE - 1] + "…"
+        line = Text.assemble((f"{seen.taken_at:%H:%M}  ", "dim"), heat_line(seen))
+        line.append(f"  {len(on):2d}   {share:4.0%}  {seen.watts() / 1000:5.2f} kW   {said}")
+        self._out.print(line, soft_wrap=True)
+
+    def _print_trouble(self, report: RunReport) -> None:
+        if report.needs_replan:
+            self._out.print(Text(f"       {report.sentence}", style="yellow"), soft_wrap=True)
+        for alarm in report.alarms:
+            self._out.print(Text(f"       ALARM: {alarm}", style="bold red"), soft_wrap=True)
+
+    def sum_up(self) -> None:
+        """Say what the day has cost, and what it would have cost with every host on."""
+        day = self._ledger
+        saved = 1 - day.kwh / day.kwh_all_on if day.kwh_all_on else 0.0
+        self._out.print(
+            f"\nThe day took {day.kwh:.1f} kWh; with every host on it would have been about {day.kwh_all_on:.1f} kWh "
+            f"({saved:.0%} saved). Hosts slept {day.host_hours_asleep:.0f} hours, "
+            f"{count_of(day.moves, 'guest')} moved ({day.gib:.0f} GiB)."
+        )

@@ -1,0 +1,146 @@
+"""A witnessed power test: an empty host is switched off and on, and exactly its hypervisor has to go and return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from balancer.domain.plan import Action, Step
+from balancer.domain.units import in_words
+from balancer.errors import PowerError
+from balancer.execution.acting_site import ActingSite
+from balancer.execution.conditions import reasons_against_power_off
+from balancer.execution.identity import identity_now
+from balancer.execution.limits import Limits
+from balancer.execution.looking import look
+from balancer.execution.power_off import ShuttingDown
+from balancer.execution.power_on import Waking
+from balancer.execution.report import Ending, Result
+from balancer.execution.work import Work
+from balancer.power.base import PowerSwitch
+from balancer.store.journal import JournalEntry
+from balancer.store.marks import IdentityProof, ProofMethod
+
+
+@dataclass(frozen=True)
+class PowerTest:
+    """What a power test found out about a host."""
+
+    host: str
+    passed: bool
+    words: str
+    boot_seconds: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.host} {'passed' if self.passed else 'failed'} its power test: {self.words}"
+
+
+def test_power(site: ActingSite, host: str, limits: Limits | None = None) -> PowerTest:
+    """Switch an empty host off and on, watch that exactly its hypervisor goes and returns, and remember the proof.
+
+    Everything that speaks against switching it off speaks against the test, except what the test is to prove.
+    """
+    return _Test(site, host, limits or Limits()).run()
+
+
+class _Failed(Exception):
+    """The test ended early; its words say why."""
+
+
+class _Test:
+    def __init__(self, site: ActingSite, host: str, limits: Limits) -> None:
+        self._site = site
+        self._host = host
+        self._limits = limits
+        self._plan_id = f"power-test:{host}:{site.now:%Y%m%dT%H%M%SZ}"
+
+    def run(self) -> PowerTest:
+        was_closed = self._site.store.marks.of(self._host).cordon is not None
+        self._site.store.marks.cordon(self._host, "its power is being tested", self._site.now)
+        try:
+            switch = self._allowed_switch()
+        except _Failed as why:
+            if not was_closed:
+                self._site.store.marks.uncordon(self._host)
+            return PowerTest(self._host, False, str(why))
+        try:
+            witnesses = self._witnesses()
+            self._off(switch, witnesses)
+            boot_seconds = self._on(switch, witnesses)
+        except _Failed as why:
+            return PowerTest(self._host, False, str(why))
+        return self._remember(switch, boot_seconds)
+
+    def _allowed_switch(self) -> PowerSwitch:
+        reasons = reasons_against_power_off(self._site, self._host, look(self._site), self._limits, testing=True)
+        switch = self._site.switch_of(self._host)
+        if reasons or switch is None:
+            raise _Failed("; ".join(reasons))
+        return switch
+
+    def _witnesses(self) -> frozenset[str]:
+        """The other hosts that answer now; each has to go on answering."""
+        others = (entry.name for entry in self._site.file.hosts if entry.name != self._host)
+        return frozenset(name for name in others if self._site.platform.answers(name))
+
+    def _off(self, switch: PowerSwitch, witnesses: frozenset[str]) -> None:
+        work = ShuttingDown(self._site, self._begin(Action.POWER_OFF), switch, self._limits)
+        work.request()
+        ending = self._watch(work, switch, witnesses)
+        if ending.result is not Result.DONE:
+            raise _Failed(ending.detail)
+
+    def _on(self, switch: PowerSwitch, witnesses: frozenset[str]) -> float:
+        begun = self._site.now
+        work = Waking(self._site, self._begin(Action.POWER_ON), self._host)
+        work.request()
+        ending = self._watch(work, switch, witnesses)
+        if ending.result is not Result.DONE:
+            raise _Failed(ending.detail)
+        return (self._site.now - begun).total_seconds()
+
+    def _begin(self, action: Action) -> JournalEntry:
+        step = Step(id=action, action=action, host=self._host, because="a power test")
+        return self._site.write_down(step, self._plan_id)
+
+    def _watch(self, work: Work, switch: PowerSwitch, witnesses: frozenset[str]) -> Ending:
+        """Wait for the end of a step while all others are seen to answer."""
+        while (ending := work.poll()) is None:
+            gone = sorted(name for name in witnesses if not self._site.platform.answers(name))
+            if gone:
+                ending = self._another_went(switch, gone)
+                break
+            self._site.clock.sleep(self._limits.poll_seconds)
+        self._site.store.journal.settle(work.entry.id, ending.result.in_the_journal, ending.detail, self._site.now)
+        return ending
+
+    def _another_went(self, switch: PowerSwitch, gone: list[str]) -> Ending:
+        """Another hypervisor went silent meanwhile: at worst it is that host's BMC, so power is asked for at once."""
+        words = (
+            f"{', '.join(gone)} went silent while {self._host} was tested; is {switch.address} the BMC of {gone[0]}?"
+        )
+        self._site.store.marks.quarantine(self._host, words, self._site.now)
+        try:
+            switch.power_on()
+        except PowerError as failed:
+            words += f" It could not be switched on again: {failed}"
+        return Ending(Result.FAILED, words, alarm=True)
+
+    def _remember(self, switch: PowerSwitch, boot_seconds: float) -> PowerTest:
+        marks, now = self._site.store.marks, self._site.now
+        found = identity_now(self._site, self._host)
+        if found.proof is None or found.proof.method is not ProofMethod.GUID:
+            guid, uuid = self._guid(switch), self._site.platform.host_uuid(self._host)
+            marks.prove_identity(self._host, IdentityProof(now, ProofMethod.WITNESSED, switch.address, guid, uuid))
+        else:
+            marks.prove_identity(self._host, found.proof)
+        marks.prove_wake(self._host, now, boot_seconds)
+        marks.release(self._host)
+        marks.uncordon(self._host)
+        words = f"went and returned alone, and answered after {in_words(boot_seconds)}"
+        return PowerTest(self._host, True, words, boot_seconds)
+
+    def _guid(self, switch: PowerSwitch) -> str | None:
+        try:
+            return switch.system_guid()
+        except PowerError:
+            return None

@@ -1,0 +1,144 @@
+"""How a step is begun: looked at again, written down, then asked for. What may not begin says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.host import HostState
+from balancer.domain.plan import Action, Step
+from balancer.domain.violation import Violation
+from balancer.execution.acting_site import ActingSite
+from balancer.execution.conditions import reasons_against_power_off
+from balancer.execution.identity import prove_identity
+from balancer.execution.limits import Limits
+from balancer.execution.marking import Marking
+from balancer.execution.migration import Migration
+from balancer.execution.power_off import ShuttingDown
+from balancer.execution.power_on import Waking, reasons_against_power_on
+from balancer.execution.rechecks import why_not_move
+from balancer.execution.work import Work
+
+Gate = Callable[[Cluster, Cluster], Sequence[Violation]]
+"""Says which hard promises get worse between two states; the caller brings the policy's checkers."""
+
+
+class Refused(Exception):
+    """The world is not as the plan took it to be."""
+
+
+class Waits(Exception):
+    """The step may begin once something that is in flight has ended."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A step under way, and the cluster with it."""
+
+    work: Work
+    cluster: Cluster
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Everything that beginning a step is decided by."""
+
+    site: ActingSite
+    plan_id: str
+    step: Step
+    cluster: Cluster
+    gate: Gate
+    limits: Limits
+
+    @property
+    def host(self) -> str:
+        return self.step.host or ""
+
+    @property
+    def now(self) -> datetime:
+        return self.site.now
+
+
+def start(site: ActingSite, plan_id: str, step: Step, cluster: Cluster, gate: Gate, limits: Limits) -> Begun:
+    """Begin a step on a cluster as it was seen just now; raises Refused or Waits where it may not."""
+    return _STARTS[step.action](_Start(site, plan_id, step, cluster, gate, limits))
+
+
+def _start_move(at: _Start) -> Begun:
+    why_not = why_not_move(at.step, at.cluster, at.site.store.journal.unsettled(), at.limits)
+    if why_not:
+        raise Refused(why_not)
+    _wait_for_a_slot(at.step, at.cluster, at.limits)
+    during = at.cluster.while_moving(at.step.move)
+    _pass_the_gate(at, during)
+    vm = at.cluster.vm(at.step.move.vm)
+    work = Migration(at.site, at.site.write_down(at.step, at.plan_id, vm.key), at.limits)
+    work.request()
+    return Begun(work, during)
+
+
+def _wait_for_a_slot(step: Step, cluster: Cluster, limits: Limits) -> None:
+    in_flight = [vm for vm in cluster.vms if vm.is_in_flight]
+    if len(in_flight) >= limits.concurrent:
+        raise Waits(f"{len(in_flight)} guests are on their way already")
+    for host in step.hosts:
+        touching = sum(host in {vm.host, vm.moving_to} for vm in in_flight)
+        if touching >= limits.concurrent_per_host:
+            raise Waits(f"{touching} guests are on their way to or from {host} already")
+
+
+def _pass_the_gate(at: _Start, during: Cluster) -> None:
+    """Refuse what would break a promise; while anything is in flight its end may make room, so then it waits."""
+    broken = [violation for violation in at.gate(at.cluster, during) if not violation.at_rest_only]
+    if not broken:
+        return
+    words = f"it would break a promise: {broken[0]}"
+    if any(vm.is_in_flight for vm in at.cluster.vms):
+        raise Waits(words)
+    raise Refused(words)
+
+
+def _start_power_off(at: _Start) -> Begun:
+    asleep = at.cluster.with_hosts(HostState.STANDBY, at.host) if at.cluster.has_host(at.host) else at.cluster
+    _pass_the_gate(at, asleep)
+    reasons = reasons_against_power_off(at.site, at.host, at.cluster, at.limits)
+    switch = at.site.switch_of(at.host)
+    if reasons or switch is None:
+        raise Refused(f"{at.host} keeps its power: {'; '.join(reasons)}")
+    prove_identity(at.site, at.host)
+    work = ShuttingDown(at.site, at.site.write_down(at.step, at.plan_id), switch, at.limits)
+    work.request()
+    return Begun(work, asleep)
+
+
+def _start_power_on(at: _Start) -> Begun:
+    reasons = reasons_against_power_on(at.site, at.host, at.limits)
+    if reasons:
+        raise Refused("; ".join(reasons))
+    return _start_waiting(at)
+
+
+def _start_waiting(at: _Start) -> Begun:
+    work = Waking(at.site, at.site.write_down(at.step, at.plan_id), at.host)
+    work.request()
+    return Begun(work, at.cluster)
+
+
+def _start_cordon(at: _Start) -> Begun:
+    work = Marking(at.site, at.site.write_down(at.step, at.plan_id), at.host)
+    work.request()
+    known = at.cluster.has_host(at.host)
+    closed = at.step.action is Action.CORDON
+    return Begun(work, at.cluster.with_host(at.host, cordoned=closed) if known else at.cluster)
+
+
+_STARTS: dict[Action, Callable[[_Start], Begun]] = {
+    Action.MOVE: _start_move,
+    Action.POWER_ON: _start_power_on,
+    Action.WAIT_READY: _start_waiting,
+    Action.CORDON: _start_cordon,
+    Action.UNCORDON: _start_cordon,
+    Action.POWER_OFF: _start_power_off,
+}

@@ -1,0 +1,197 @@
+"""The platform itself: what the rest of the balancer asks for, and which host has to be asked for it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from functools import partial
+
+from balancer.clock import Clock
+from balancer.domain.cluster import Cluster
+from balancer.domain.placement import Move
+from balancer.domain.site_file import SiteFile, SiteHost
+from balancer.errors import PlatformError
+from balancer.platforms.base import MigrationOrder, MigrationPhase, MigrationStatus, Whereabouts
+from balancer.platforms.libvirt import questions
+from balancer.platforms.libvirt.assembling import StaleDefinition
+from balancer.platforms.libvirt.capabilities import host_facts
+from balancer.platforms.libvirt.library import library
+from balancer.platforms.libvirt.link import HostLink, ask_all
+from balancer.platforms.libvirt.migrating import Passenger, RunningMigration
+from balancer.platforms.libvirt.observing import Observer
+from balancer.platforms.libvirt.questions import Abort
+from balancer.platforms.libvirt.settling import Ends
+
+ABORT_TRIES = 10
+SECONDS_BETWEEN_TRIES = 0.3  # a migration that was begun a moment ago cannot be aborted before it is under way
+
+
+class LibvirtPlatform:
+    """Hosts that run libvirtd and QEMU. Needs the extra `libvirt`; opens no connection before it is asked something."""
+
+    def __init__(self, site: SiteFile, clock: Clock) -> None:
+        library()
+        self._site, self._clock = site, clock
+        self._hosts = {host.name: host for host in site.hosts}
+        deadline = site.platform.poll_deadline_seconds
+        self._links = {host.name: HostLink(host.name, _uri(host), deadline) for host in site.hosts}
+        self._observer = Observer(site, clock, self._links, self._in_flight)
+        self._stale: tuple[StaleDefinition, ...] = ()
+        self._departing = threading.Lock()
+        self._migrations: dict[str, RunningMigration] = {}  # by the guest's UUID, its last one
+        self._seen_under_way: dict[str, Move] = {}  # likewise, whoever began it
+
+    # -- looking
+
+    def observe(self) -> Cluster:
+        picture = self._observer.observe()
+        self._stale = picture.stale
+        return picture.cluster
+
+    def stale_definitions(self) -> tuple[StaleDefinition, ...]:
+        """Return the definitions that guests had left behind on other hosts when they were last observed."""
+        return self._stale
+
+    def whereabouts(self, vm_id: str) -> Whereabouts:
+        where = self._whereabouts(vm_id)
+        if len(where.active_on) < 2:
+            return where
+        # Hosts do not answer in the same instant: a guest that arrives between two answers seems to be at both ends.
+        self._clock.sleep(SECONDS_BETWEEN_TRIES)
+        return self._whereabouts(vm_id)
+
+    def _whereabouts(self, vm_id: str) -> Whereabouts:
+        question = partial(questions.presence, vm_id=vm_id)
+        found, failures = ask_all(self._links, "look for a guest", dict.fromkeys(self._links, question))
+        return Whereabouts(
+            active_on=tuple(host for host, here in found.items() if here.is_active),
+            defined_on=tuple(host for host, here in found.items() if here.is_defined),
+            not_asked={host: str(error) for host, error in failures.items()},
+        )
+
+    def answers(self, host: str) -> bool:
+        try:
+            self._link(host, "ask for a sign of life").ask("ask for a sign of life", lambda c: c.getLibVersion())
+        except PlatformError:
+            return False
+        return True
+
+    def host_uuid(self, host: str) -> str | None:
+        operation = "ask for its UUID"
+        try:
+            return self._link(host, operation).ask(operation, lambda c: host_facts(c.getCapabilities()).uuid)
+        except PlatformError:
+            return self._observer.last_seen_uuid(host)
+
+    def reasons_to_stay_on(self, host: str) -> tuple[str, ...]:
+        operation = "list what runs here"
+        here = self._link(host, operation).ask(operation, questions.reasons_to_stay)
+        under_way = [m.order.move for m in self._running() if host in (m.order.move.source, m.order.move.target)]
+        return (*here, *(f"{move.vm} is on its way from {move.source} to {move.target}" for move in under_way))
+
+    def shut_off_guests_on(self, host: str) -> tuple[str, ...]:
+        operation = "list the guests that are shut off"
+        return self._link(host, operation).ask(operation, questions.shut_off_guests)
+
+    # -- moving
+
+    def begin_migration(self, order: MigrationOrder) -> None:
+        move, operation = order.move, f"migrate {order.move.vm} to {order.move.target}"
+        source, target = self._link(move.source, operation), self._link(move.target, operation)
+        guest = source.ask(operation, partial(questions.passenger_of, vm_id=order.vm_id))
+        there = target.ask(operation, partial(questions.presence, vm_id=order.vm_id))
+        fit = _fit(order, operation, guest)
+        if there.is_active:
+            raise PlatformError(
+                move.target, operation, f"{move.vm} is active here already", "see which of the two is real"
+            )
+        with self._departing:
+            if order.vm_id in self._in_flight():
+                raise PlatformError(move.source, operation, "it is on its way already", "wait until it has arrived")
+            migration = RunningMigration(order, self._hosts[move.source], self._hosts[move.target], target, fit)
+            self._migrations[order.vm_id] = migration
+            migration.start()
+
+    def migration_status(self, order: MigrationOrder) -> MigrationStatus:
+        ours = self._ours(order)
+        if ours is not None and not ours.is_running and not ours.lost:
+            return MigrationStatus(MigrationPhase.ENDED, error=ours.error)
+        seen = self._status_at_source(order)
+        if ours is not None and ours.is_running:
+            # Its thread still waits for the end: until then, what the source says is but the progress.
+            return replace(seen, phase=MigrationPhase.RUNNING, error="")
+        return replace(seen, error=ours.error) if ours is not None and seen.phase is MigrationPhase.ENDED else seen
+
+    def _status_at_source(self, order: MigrationOrder) -> MigrationStatus:
+        """A migration that was seen under way, by us or begun by us, and is no more, has ended; any other is unknown."""
+        operation = f"ask how far {order.move.vm} has come"
+        try:
+            link = self._link(order.move.source, operation)
+            seen = link.ask(operation, partial(questions.progress, vm_id=order.vm_id))
+        except PlatformError as error:
+            return MigrationStatus(MigrationPhase.UNKNOWN, error=str(error))
+        if seen.phase is MigrationPhase.RUNNING:
+            self._seen_under_way[order.vm_id] = order.move
+        was_under_way = self._seen_under_way.get(order.vm_id) == order.move or self._ours(order) is not None
+        return replace(seen, phase=MigrationPhase.ENDED) if _is_quiet(seen) and was_under_way else seen
+
+    def abort_migration(self, order: MigrationOrder) -> None:
+        operation = f"give up the migration of {order.move.vm}"
+        link = self._link(order.move.source, operation)
+        for _ in range(ABORT_TRIES):
+            came_of_it = link.ask(operation, partial(questions.give_up_migration, vm_id=order.vm_id))
+            ours = self._ours(order)
+            if came_of_it is not Abort.NO_MIGRATION or ours is None or not ours.is_running:
+                return
+            self._clock.sleep(SECONDS_BETWEEN_TRIES)
+        raise PlatformError(order.move.source, operation, "it is about to begin or to end", "ask again in a moment")
+
+    # -- keeping
+
+    def close(self) -> None:
+        """Let go of connections and threads; migrations under way are carried on by the hypervisors."""
+        for link in self._links.values():
+            link.close()
+
+    def _link(self, host: str, operation: str) -> HostLink:
+        if host not in self._links:
+            raise PlatformError(host, operation, "there is no such host in the site file")
+        return self._links[host]
+
+    def _ours(self, order: MigrationOrder) -> RunningMigration | None:
+        """Return the migration that this process began upon this order."""
+        last = self._migrations.get(order.vm_id)
+        return last if last is not None and last.order.move == order.move else None
+
+    def _running(self) -> tuple[RunningMigration, ...]:
+        return tuple(migration for migration in list(self._migrations.values()) if migration.is_running)
+
+    def _in_flight(self) -> dict[str, Ends]:
+        return {m.order.vm_id: (m.order.move.source, m.order.move.target) for m in self._running()}
+
+
+def _is_quiet(status: MigrationStatus) -> bool:
+    """Whether the source answered, has the guest, and knows of no migration."""
+    return status.phase is MigrationPhase.UNKNOWN and not status.error
+
+
+def _uri(host: SiteHost) -> str:
+    if host.uri is None:
+        way_out = f"write `uri: qemu+tls://{host.name}/system`, or however its libvirtd is reached"
+        raise PlatformError(host.name, "read its entry in the site file", "it has no `uri`", way_out)
+    return host.uri
+
+
+def _fit(order: MigrationOrder, operation: str, guest: Passenger | None) -> Passenger:
+    """Return the guest if it can leave as ordered; refuse what certainly cannot be begun."""
+    move = order.move
+    if guest is None:
+        raise PlatformError(
+            move.source, operation, f"it has no guest {move.vm} ({order.vm_id})", "look again where it is"
+        )
+    if guest.is_active is not (order.kind == "live"):
+        state = "active" if guest.is_active else "shut off"
+        raise PlatformError(
+            move.source, operation, f"a {order.kind} migration, and the guest is {state}", "plan it anew"
+        )
+    return guest

@@ -1,0 +1,133 @@
+"""The long-running process: a cycle every few minutes, acting beside it, a clean end on SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from balancer.cycle import Cycle, run_cycle
+from balancer.domain.plan import Mode, Plan
+from balancer.errors import BalancerError
+from balancer.execution import Runner, settle_the_past
+from balancer.formats import to_json
+from balancer.leadership import leading
+from balancer.policy import Policy
+from balancer.site import Site
+
+log = structlog.get_logger()
+
+HEALTH_FILE = "health.json"
+WAITING_PLAN = "waiting-plan.json"
+MISSED_BY_AT_MOST = 3  # intervals without a cycle until the process counts as unhealthy
+
+
+class Service:
+    """Looks, plans and, where the policy says so, acts, until it is told to stop."""
+
+    def __init__(self, site: Site, policy: Policy, state: Path, lease_seconds: float) -> None:
+        self._site, self._policy, self._state, self._lease_seconds = site, policy, state, lease_seconds
+        self._stop = threading.Event()
+        self._hands = ThreadPoolExecutor(max_workers=4, thread_name_prefix="acting")
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; running migrations are let finish, nothing new is begun."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: self._stop.set())
+        with ExitStack() as held:
+            held.callback(self._site.close)
+            if self._policy.mode is not Mode.RECOMMEND:
+                leadership = held.enter_context(leading(self._site, self._lease_seconds))
+                for settled in settle_the_past(self._site.acting):
+                    log.info(str(settled))
+            scheduler = self._scheduler()
+            if self._policy.mode is not Mode.RECOMMEND:
+                scheduler.add_job(leadership.renew, "interval", seconds=self._lease_seconds / 3, max_instances=1)
+            scheduler.start()
+            self._stop.wait()
+            scheduler.shutdown(wait=True)
+            self._let_finish()
+
+    def _scheduler(self) -> BackgroundScheduler:
+        seconds = self._policy.interval_seconds
+        scheduler = BackgroundScheduler(timezone="UTC")
+        options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": max(1, int(seconds / 2))}
+        scheduler.add_job(
+            self._cycle, "interval", seconds=seconds, next_run_time=datetime.now().astimezone(), **options
+        )
+        return scheduler
+
+    def _let_finish(self) -> None:
+        for runner in list(self._site.runners):
+            runner.stop()
+        self._hands.shutdown(wait=True)
+        log.info("stopped")
+
+    def _cycle(self) -> None:
+        try:
+            cycle = run_cycle(self._site, self._policy)
+            self._answer(cycle)
+        except BalancerError as failed:
+            log.error("cycle failed, the next one tries again", cause=str(failed))
+            self._write_health(f"cycle failed: {failed}", is_well=False)
+        except Exception:
+            log.exception("cycle failed by a fault of the balancer's own")
+            self._write_health("cycle failed by a fault of the balancer's own", is_well=False)
+
+    def _answer(self, cycle: Cycle) -> None:
+        log.info(cycle.sentence, plan=cycle.plan.id, moves=cycle.plan.summary.moves, gap=cycle.plan.summary.gap)
+        if self._policy.mode is Mode.CONFIRM and cycle.may_be_carried_out:
+            waiting = self._state / WAITING_PLAN
+            waiting.write_text(to_json(cycle.plan))
+            log.info("a plan waits for a person", command=f"balancer apply {waiting}")
+        if self._policy.mode is Mode.ACT and cycle.may_be_carried_out:
+            self._act(cycle.plan)
+        self._write_health(cycle.sentence, is_well=True)
+
+    def _act(self, plan: Plan) -> None:
+        """Carry a plan out beside the loop. While another one runs only wake-ups are begun: they cannot wait."""
+        wanted = plan.wake_ups() if self._site.runners else plan
+        if wanted.steps:
+            self._hands.submit(self._carry_out, self._site.begin(wanted, self._policy))
+
+    def _carry_out(self, runner: Runner) -> None:
+        try:
+            runner.run_to_end(self._site.clock)
+        except BalancerError as failed:
+            log.error("acting stopped", cause=str(failed))
+        except Exception:
+            log.exception("acting stopped by a fault of the balancer's own")
+        report = self._site.finish(runner)
+        log.info(report.sentence, plan=report.plan_id)
+        for alarm in report.alarms:
+            log.error("ALARM: " + alarm)
+
+    def _write_health(self, sentence: str, is_well: bool) -> None:
+        facts = {
+            "at": self._site.clock.now().isoformat(),
+            "well": is_well,
+            "sentence": sentence,
+            "stale_after_seconds": MISSED_BY_AT_MOST * self._policy.interval_seconds,
+        }
+        new = self._state / f".{HEALTH_FILE}.new"
+        new.write_text(json.dumps(facts))
+        new.replace(self._state / HEALTH_FILE)
+
+
+def why_unhealthy(state: Path, now: datetime) -> str:
+    """Say what is wrong with the process that writes its health here; empty when it is well."""
+    try:
+        facts = json.loads((state / HEALTH_FILE).read_text())
+        age = (now - datetime.fromisoformat(facts["at"])).total_seconds()
+        if age > facts["stale_after_seconds"]:
+            return f"no cycle for {age:.0f} s"
+        return "" if facts["well"] else str(facts["sentence"])
+    except (OSError, ValueError, KeyError) as cause:
+        return f"no health is written at {state / HEALTH_FILE}: {cause}"

@@ -1,0 +1,149 @@
+"""The site: hypervisors, power switches, history and store under one name. All that touches the world is behind it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import structlog
+
+from balancer.clock import Clock, WallClock
+from balancer.domain.cluster import Cluster
+from balancer.domain.memory import Memory
+from balancer.domain.plan import Plan
+from balancer.domain.site_file import SiteFile
+from balancer.domain.units import gib
+from balancer.domain.violation import Violation, worsened
+from balancer.errors import HistoryError
+from balancer.execution import ActingSite, Gate, Limits, Runner, RunReport, look
+from balancer.formats import read
+from balancer.history import READING_COLUMNS, History, open_history
+from balancer.platforms import open_platform
+from balancer.policy import Policy
+from balancer.power import open_switches
+from balancer.stability.cool_down import cooling_until
+from balancer.store import open_store
+
+if TYPE_CHECKING:
+    from balancer.simulation.world import World
+
+log = structlog.get_logger()
+
+
+class Site:
+    """One cluster that is watched and, where the policy says so, acted on."""
+
+    def __init__(self, acting: ActingSite, history: History) -> None:
+        self.acting = acting
+        self.history = history
+        self.runners: list[Runner] = []
+
+    @property
+    def name(self) -> str:
+        return self.acting.file.cluster
+
+    @property
+    def clock(self) -> Clock:
+        return self.acting.clock
+
+    # -- looking
+
+    def look(self) -> Cluster:
+        """See all hosts and guests, with what the balancer itself remembers of them."""
+        return look(self.acting)
+
+    def readings_since(self, minutes: float) -> pd.DataFrame:
+        """Return the guests' readings of the last minutes; none where the history cannot be read."""
+        now = self.clock.now()
+        try:
+            return self.history.guest_readings(now - timedelta(minutes=minutes), now)
+        except HistoryError as cause:
+            # Without history the present measurement is what is expected, and missing numbers still count as busy.
+            log.warning("planning without history", cause=str(cause))
+            return pd.DataFrame(columns=list(READING_COLUMNS))
+
+    def remembered(self, policy: Policy) -> Memory:
+        """Return cool-downs and what running plans hold."""
+        touched = {
+            touch.subject.removeprefix("vm:"): (touch.last_at, touch.failures)
+            for touch in self.acting.store.memory.touches().values()
+            if touch.subject.startswith("vm:")
+        }
+        held = [runner.held() for runner in self.runners]
+        return Memory(
+            cooling_until=cooling_until(touched, policy.stability.cooldown_minutes, self.clock.now()),
+            held_vms=frozenset().union(*(one.vms for one in held)),
+            held_hosts=frozenset().union(*(one.hosts for one in held)),
+        )
+
+    # -- acting
+
+    def begin(self, plan: Plan, policy: Policy) -> Runner:
+        """Hand a verified plan to a runner; it works when it is advanced, and holds its guests and hosts until then."""
+        runner = Runner(self.acting, plan, gate_of(policy), limits_of(policy))
+        self.runners.append(runner)
+        return runner
+
+    def finish(self, runner: Runner) -> RunReport:
+        """Let go of a runner that has ended, and remember what it did."""
+        self.runners.remove(runner)
+        report = runner.report()
+        for outcome in report.done:
+            if outcome.step.is_move:
+                facts = {"target": outcome.step.target, "seconds": outcome.seconds, "predicted": outcome.step.seconds}
+                self.history.record_event("move", f"vm:{outcome.step.vm}", facts)
+        facts = {"plan": report.plan_id, "sentence": report.sentence, "gib": _gib_moved(report)}
+        self.history.record_event("run", f"cluster:{self.name}", facts)
+        return report
+
+    def close(self) -> None:
+        """Let go of connections, files and threads."""
+        self.acting.platform.close()
+        self.history.close()
+        self.acting.store.close()
+
+
+def _gib_moved(report: RunReport) -> float:
+    return gib(sum(outcome.step.memory_mib for outcome in report.done if outcome.step.is_move))
+
+
+def limits_of(policy: Policy) -> Limits:
+    """Return how far the policy lets execution go."""
+    deadline = policy.migration.deadline_minutes
+    return Limits(
+        concurrent_per_host=policy.budget.concurrent_per_host,
+        concurrent=policy.migration.concurrent,
+        migration_deadline_seconds=None if deadline is None else deadline * 60,
+        bandwidth_mib_per_s=policy.migration.bandwidth_mib_per_s,
+        max_doubts=policy.max_doubts,
+        wake_trust_days=policy.power.trust_days,
+        wake=frozenset(policy.power.wake),
+        accept_shut_off_guests=policy.power.accept_shut_off_guests,
+        hard_off_allowed=policy.power.hard_off,
+    )
+
+
+def gate_of(policy: Policy) -> Gate:
+    """Return what execution asks before each step: does it add to a fault of today's?"""
+
+    def gate(before: Cluster, during: Cluster) -> list[Violation]:
+        worse = worsened(policy.violations(before), policy.violations(during))
+        return [violation for violation in worse if not violation.at_rest_only]
+
+    return gate
+
+
+def open_site(path: Path, secrets: Path, state: Path, clock: Clock | None = None, world: World | None = None) -> Site:
+    """Open the site that a site file describes. InputError for the file, SiteError for what it names."""
+    return site_from(read(path, SiteFile), secrets, state, clock or WallClock(), world)
+
+
+def site_from(file: SiteFile, secrets: Path, state: Path, clock: Clock, world: World | None = None) -> Site:
+    """Open a site from its description."""
+    store = open_store(file.store, file.cluster)
+    platform = open_platform(file, clock, world)
+    switches = open_switches(file, secrets, world)
+    history = open_history(file, state / "history.db", secrets, clock)
+    return Site(ActingSite(file, platform, switches, store, clock), history)

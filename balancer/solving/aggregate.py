@@ -1,0 +1,157 @@
+"""How much leaves each host and arrives at each, guests counted as if they could be cut: small, and nearly as sharp.
+
+minimise   costs of loads and of hosts that are on + sum over units of move_cost * out
+subject to load[h, r] = fixed * on[h] + sum over units of h of need * (1 - out) + arriving[h, r] <= limit * on[h]
+           sum over hosts of arriving[h, r] = sum over units of need * out         for every resource
+           out[v] >= 1 - on[home of v]        for every unit of a host that may sleep
+           guests and memory that leave stay within the budget
+
+Every legal placement is a point of it, so its dual bound bounds them all. A limit broken today starts at today's
+load. Groups and host lists only say who cannot leave at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pulp
+
+from balancer.solving import highs
+from balancer.solving.arrays import Arrays, Bools
+from balancer.solving.convex import HostLoad, host_load, refine
+from balancer.solving.problem import Effort
+
+FAULT_PRICE = 1e3  # of a host's share over its limit, when the model mends: far above any J
+LP_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What the model advises (None where it found nothing) and what it proves (None where it proved nothing)."""
+
+    on: Bools | None
+    bound: float | None
+    nodes: int
+
+
+def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False) -> Flow:
+    """Find which hosts are worth keeping on. While mending, broken limits come first and nothing is proven."""
+    model = _Model(arrays, mending)
+    for _ in range(LP_ROUNDS):
+        outcome = highs.solve(model.lp, seed=seed, nodes=effort.nodes, integer=False)
+        if not outcome.found or not refine(model.lp, model.loads):
+            break
+    if model.choices:
+        outcome = highs.solve(model.lp, seed=seed, nodes=effort.nodes, gap=1e-5)
+    on = model.hosts_on() if outcome.found else None
+    bound = None if mending or outcome.bound is None else outcome.bound + arrays.stuck_cost
+    return Flow(on, bound, outcome.nodes)
+
+
+class _Model:
+    """The aggregate-flow model in PuLP."""
+
+    def __init__(self, arrays: Arrays, mending: bool) -> None:
+        self.arrays, self.mending = arrays, mending
+        self.lp: Any = pulp.LpProblem("flow", pulp.LpMinimize)
+        self.loads: list[HostLoad] = []
+        self.choices: dict[int, Any] = {}
+        self.on = [self._on(host) for host in range(len(arrays.hosts))]
+        self.out = [self._out(unit) for unit in range(len(arrays.units))]
+        self.cost: list[Any] = []
+        self.lp.setObjective(pulp.LpAffineExpression())
+        self._flows()
+        self._hosts_empty_before_they_sleep()
+        self._budget()
+        leaving = [(out, _least_move_cost(arrays, unit)) for unit, out in enumerate(self.out)]
+        places = pulp.LpAffineExpression(leaving) + float(_least_stay_cost(arrays).sum())
+        on_cost = pulp.lpSum(float(c) * on for c, on in zip(arrays.on_cost, self.on, strict=True))
+        self.lp.setObjective(pulp.lpSum(self.cost) + on_cost + places)
+
+    def hosts_on(self) -> Bools:
+        """Return which hosts the answer keeps on."""
+        return np.array([float(pulp.value(on)) > 0.5 for on in self.on], dtype=bool)
+
+    def _on(self, host: int) -> Any:
+        """A choice where there is one, else what the host is today."""
+        arrays = self.arrays
+        today = bool(arrays.on_today[host])
+        if not arrays.may_choose[host] or arrays.must[host] == (1 if today else -1):
+            return int(today)
+        if self.mending and arrays.must[host] != 0:
+            return int(arrays.must[host] == 1)
+        self.choices[host] = self.lp.add_variable(f"on_{host}", cat=pulp.LpBinary)
+        return self.choices[host]
+
+    def _out(self, unit: int) -> Any:
+        elsewhere = self.arrays.allowed[unit].copy()
+        elsewhere[self.arrays.home[unit]] = False
+        return self.lp.add_variable(f"out_{unit}", 0, 1 if elsewhere.any() else 0)
+
+    def _flows(self) -> None:
+        arrays = self.arrays
+        away = arrays.allowed.copy()
+        away[np.arange(len(arrays.home)), arrays.home] = False
+        takes = away.any(axis=0)
+        at_home = [np.flatnonzero(np.equal(arrays.home, host)) for host in range(len(arrays.hosts))]
+        for resource in range(len(arrays.resources)):
+            size = float(arrays.usable[:, resource].mean()) or 1.0
+            arriving: list[Any] = []
+            for host in range(len(arrays.hosts)):
+                if isinstance(self.on[host], int) and not self.on[host]:
+                    continue
+                into = self.lp.add_variable(f"into_{host}_{resource}", 0) if takes[host] else None
+                arriving += [] if into is None else [into]
+                self._load(host, resource, at_home[host], into, size)
+            leaving = [(out, arrays.need[unit, resource] / size) for unit, out in enumerate(self.out)]
+            self.lp += pulp.lpSum(arriving) == pulp.LpAffineExpression([(v, float(c)) for v, c in leaving if c > 0])
+
+    def _load(self, host: int, resource: int, at_home: Any, into: Any, size: float) -> None:
+        """Tie a host's load to what stays and what arrives, in shares of the host, and keep it below its limit."""
+        arrays, at = self.arrays, (host, resource)
+        usable = float(arrays.usable[at]) or 1.0
+        need = arrays.need[at_home, resource] / usable
+        load = self.lp.add_variable(f"load_{host}_{resource}", 0)
+        stays = float(need.sum()) - pulp.LpAffineExpression(
+            [(self.out[u], float(n)) for u, n in zip(at_home, need, strict=True)]
+        )
+        arrives = 0 if into is None else (size / usable) * into
+        self.lp += load == float(arrays.fixed[at]) / usable * self.on[host] + stays + arrives
+        total = float(arrays.fixed[at] + arrays.need[:, resource].sum())
+        limit, today = float(min(arrays.limit[at], total)), float(arrays.load_today[at])
+        if self.mending and today > limit + arrays.slack[at]:
+            over = self.lp.add_variable(f"fault_{host}_{resource}", 0, (today - limit) / usable)
+            self.lp += load <= limit / usable * self.on[host] + over
+            self.cost.append(FAULT_PRICE * over)
+        else:
+            self.lp += load <= (max(limit, today) + float(arrays.slack[at])) / usable * self.on[host]
+        priced = host_load(self.lp, arrays, at, load, self.on[host])
+        self.loads.append(priced)
+        self.cost.append(priced.cost)
+
+    def _hosts_empty_before_they_sleep(self) -> None:
+        for unit, home in enumerate(self.arrays.home):
+            if int(home) in self.choices:
+                self.lp += self.out[unit] + self.choices[int(home)] >= 1
+
+    def _budget(self) -> None:
+        arrays = self.arrays
+        if np.isfinite(arrays.max_guests):
+            guests = [(out, float(n)) for out, n in zip(self.out, arrays.guests, strict=True)]
+            self.lp += pulp.LpAffineExpression(guests) <= float(arrays.max_guests)
+        if np.isfinite(arrays.max_mib):
+            gib = [(out, float(mib) / 1024) for out, mib in zip(self.out, arrays.mib, strict=True)]
+            self.lp += pulp.LpAffineExpression(gib) <= float(arrays.max_mib) / 1024
+
+
+def _least_move_cost(arrays: Arrays, unit: int) -> float:
+    """What leaving costs at least, beyond what staying does."""
+    home = arrays.home[unit]
+    elsewhere = np.delete(arrays.place_cost[unit], home)[np.delete(arrays.allowed[unit], home)]
+    return float(elsewhere.min() - arrays.place_cost[unit, home]) if len(elsewhere) else 0.0
+
+
+def _least_stay_cost(arrays: Arrays) -> Any:
+    return arrays.place_cost[np.arange(len(arrays.home)), arrays.home]

@@ -1,0 +1,76 @@
+"""A host's load and its convex cost in a linear model: tangents, and more of them where the answer lies.
+
+c >= curve * (2 t L - t^2 y)        for every tangent point t; L is the load, y whether the host is on
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pulp
+
+from balancer.solving.arrays import Arrays, Floats
+
+FIRST_TANGENTS = np.linspace(0.05, 1.0, 20)  # shares of a host; the rounds add what is missing between them
+
+
+@dataclass(frozen=True)
+class HostLoad:
+    """One resource of one host: its load as a share of what is usable, its cost, and whether the host is on."""
+
+    host: int
+    resource: int
+    load: Any
+    cost: Any
+    on: Any
+    weight: float  # cost of a full host
+
+
+def shares_of(arrays: Arrays, amounts: Floats) -> Floats:
+    """Return loads as shares of their hosts: models in cores and MiB side by side lose digits."""
+    return np.asarray(amounts / np.where(arrays.usable > 0, arrays.usable, 1.0), dtype=np.float64)
+
+
+def host_load(model: Any, arrays: Arrays, at: tuple[int, int], load: Any, on: Any) -> HostLoad:
+    """Give a host's load its cost: a variable above its tangents, and above what soft headroom asks."""
+    host, resource = at
+    usable = max(float(arrays.usable[at]), 0.0) or 1.0
+    weight = float(arrays.curve[at]) * usable**2
+    cost = model.add_variable(f"cost_{host}_{resource}", 0) if weight > 0 else 0.0
+    here = HostLoad(host, resource, load, cost, on, weight)
+    for point in FIRST_TANGENTS:
+        add_tangent(model, here, float(point))
+    if arrays.soft_price[at] > 0:
+        over = model.add_variable(f"over_{host}_{resource}", 0)
+        model += over >= load - float(arrays.soft_limit[at]) / usable * on
+        cost = cost + float(arrays.soft_price[at]) * usable * over
+    return HostLoad(host, resource, load, cost, on, weight)
+
+
+def add_tangent(model: Any, here: HostLoad, point: float) -> None:
+    """Let a host's cost lie above one more tangent."""
+    if here.weight > 0:
+        curve = _cost_variable(here)
+        # Divided by the weight, so that every row is of the size of a share.
+        model += curve * (1 / here.weight) >= 2 * point * here.load - point**2 * here.on
+
+
+def _cost_variable(here: HostLoad) -> Any:
+    return here.cost if isinstance(here.cost, pulp.LpVariable) else next(iter(here.cost))
+
+
+def refine(model: Any, loads: list[HostLoad], near: float = 1e-4) -> int:
+    """Add a tangent wherever the model thinks a load cheaper than it is; return how many."""
+    added = 0
+    for here in loads:
+        on = float(pulp.value(here.on))
+        if here.weight <= 0 or on < 1e-6:
+            continue
+        share = float(pulp.value(here.load)) / on
+        believed = float(_cost_variable(here).varValue) / here.weight
+        if on * share**2 - believed > near * near:
+            add_tangent(model, here, share)
+            added += 1
+    return added

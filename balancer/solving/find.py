@@ -1,0 +1,77 @@
+"""Find a placement: ask the model what is possible, search, prove. Read this first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from balancer.domain.placement import Placement
+from balancer.solving.arrays import Arrays, Bools, arrays_of
+from balancer.solving.bound import is_proved, norm_gap
+from balancer.solving.descent import Work
+from balancer.solving.problem import Decision, Problem
+from balancer.solving.score import Score, Solution, score
+from balancer.solving.search import better, search, shake
+
+HEADROOMS = (1.0, 0.995, 0.99, 0.98, 0.965)  # the last host often fits only where the count leaves some room
+
+
+def find_placement(problem: Problem) -> Decision:
+    """Find the best placement within the budget, never worse than today's, and say how far from the best it can be."""
+    from balancer.solving.aggregate import solve_flow
+
+    arrays = arrays_of(problem)
+    now = Solution.today(arrays)
+    score_now = score(arrays, now)
+    work = Work(problem.effort.iterations)
+    flow = solve_flow(arrays, problem.effort, problem.seed)
+    found, best = _searched(arrays, problem, flow.on, work, score_now)
+    bound = flow.bound
+    return Decision(
+        placement=_placement(problem, arrays, best),
+        objective_now=score_now.cost,
+        objective=found.cost,
+        bound=bound,
+        excess_now=score_now.excess,
+        excess=found.excess,
+        proved_optimal=is_proved(found, score_now, bound),
+        gap=norm_gap(found, score_now, bound),
+        nodes=flow.nodes,
+        iterations=work.done,
+    )
+
+
+def _searched(
+    arrays: Arrays, problem: Problem, advised: Bools | None, work: Work, score_now: Score
+) -> tuple[Score, Solution]:
+    """Try what the model advises, with a little less room where its hosts cannot all be emptied; shake the best."""
+    from balancer.solving.aggregate import solve_flow
+
+    best = score_now, Solution.today(arrays)
+    mending = score_now.excess > 1e-9
+    for headroom in HEADROOMS:
+        if headroom < 1 or mending or advised is None:
+            flow = solve_flow(arrays.with_headroom(headroom), problem.effort, problem.seed, mending)
+            advised = flow.on
+        wanted = _legal_wish(arrays, arrays.on_today if advised is None else advised)
+        emptied = False
+        for tightly in (False, True):
+            solution, done = search(arrays, wanted, work, tightly)
+            best, emptied = better(best, (score(arrays, solution), solution)), emptied or done
+        if emptied:
+            break
+    rng = np.random.default_rng(problem.seed)
+    shaken = shake(arrays, best[1], work, rng, problem.effort.restarts)
+    return better(best, (score(arrays, shaken), shaken))
+
+
+def _legal_wish(arrays: Arrays, wanted: Bools) -> Bools:
+    """Keep to what hosts have to be, whatever the model says."""
+    return np.asarray((wanted | (arrays.must == 1)) & (arrays.must != -1), dtype=bool)
+
+
+def _placement(problem: Problem, arrays: Arrays, solution: Solution) -> Placement:
+    homes = dict(Placement.of(problem.cluster).homes)
+    for unit, names in enumerate(arrays.units):
+        homes.update(dict.fromkeys(names, arrays.hosts[solution.at[unit]]))
+    on = frozenset(host for host, is_on in zip(arrays.hosts, solution.on, strict=True) if is_on)
+    return Placement(homes, on)

@@ -1,0 +1,100 @@
+"""PuLP's HiGHS, read correctly.
+
+PuLP calls an answer optimal whenever the solver stopped with one, drops the objective's constant, knows no warm start
+and trips over some of HiGHS's words for "stopped"; what is said here comes from HiGHS itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import highspy
+import pulp
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a solver run proved and found.
+
+    found: whether the variables hold a placement that obeys every row
+    bound: no answer of the model costs less; None where nothing was proven
+    """
+
+    found: bool
+    objective: float
+    bound: float | None
+    nodes: int
+    infeasible: bool
+
+
+def solve(
+    model: Any,
+    *,
+    seed: int,
+    nodes: int,
+    integer: bool = True,
+    start: Mapping[str, float] | None = None,
+    gap: float = 1e-6,
+) -> Outcome:
+    """Run HiGHS on a PuLP model, bounded by nodes; `start` is a known answer by variable name."""
+    solver = _WarmHiGHS(
+        start,
+        mip=integer,
+        msg=False,
+        threads=1,  # with more, which answer comes first depends on the machine
+        gapRel=gap,
+        gapAbs=1e-9,
+        random_seed=seed,
+        parallel="off",
+        mip_max_nodes=nodes,
+    )
+    solver.actualSolve(model)
+    return solver.outcome(model, integer)
+
+
+class _WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
+    """PuLP's HiGHS with a first answer to start from."""
+
+    def __init__(self, start: Mapping[str, float] | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._start = start
+
+    def callSolver(self, lp: Any) -> None:
+        if self._start is not None:
+            solution = highspy.HighsSolution()
+            solution.col_value = [self._start.get(variable.name, 0.0) for variable in lp.variables()]
+            lp.solverModel.setSolution(solution)
+        lp.solverModel.run()
+
+    def findSolutionValues(self, lp: Any) -> tuple[int, int]:
+        solution = lp.solverModel.getSolution()
+        values, prices = list(solution.col_value), list(solution.row_dual)
+        for variable in lp.variables():
+            variable.varValue = values[variable.index] if values else None
+        for row in lp.constraints.values():
+            row.pi = prices[row.index] if prices else None
+        # PuLP's words are not used: `outcome` asks HiGHS.
+        return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
+
+    def outcome(self, lp: Any, integer: bool) -> Outcome:
+        """Say what the run proved, with the objective's constant that PuLP leaves out."""
+        highs, status = lp.solverModel, lp.solverModel.getModelStatus()
+        info = highs.getInfo()
+        feasible = info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)
+        constant = float(lp.objective.constant)
+        has_integers = integer and any(variable.cat == pulp.LpInteger for variable in lp.variables())
+        bound: float | None = None
+        if has_integers and math.isfinite(info.mip_dual_bound):
+            bound = float(info.mip_dual_bound) + constant
+        elif not has_integers and status == highspy.HighsModelStatus.kOptimal:
+            bound = float(info.objective_function_value) + constant
+        return Outcome(
+            found=bool(feasible),
+            objective=float(info.objective_function_value) + constant if feasible else math.inf,
+            bound=bound,
+            nodes=max(0, int(info.mip_node_count)) if has_integers else 0,
+            infeasible=status == highspy.HighsModelStatus.kInfeasible,
+        )

@@ -1,0 +1,63 @@
+"""Guided search: the models say which hosts stay on, the search finds who goes where."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from balancer.solving.arrays import Arrays, Bools
+from balancer.solving.descent import Work, descend
+from balancer.solving.evacuation import empty_hosts
+from balancer.solving.repair import bring_together, ease_faults
+from balancer.solving.score import Score, Solution, score
+from balancer.solving.state import State
+
+
+def search(arrays: Arrays, wanted: Bools, work: Work, tightly: bool) -> tuple[Solution, bool]:
+    """Find a placement with these hosts on; say whether all the others could be switched off.
+
+    Hosts are woken, faults eased, hosts emptied, and what is left is made cheaper step by step.
+    """
+    state = State(arrays, Solution.today(arrays))
+    for host in np.flatnonzero(wanted & arrays.may_wake & ~state.on):
+        state.switch(int(host), True)
+    bring_together(state)
+    ease_faults(state, work)
+    sleepers = [int(host) for host in np.flatnonzero(~wanted & arrays.may_sleep & state.on)]
+    emptied = empty_hosts(state, sleepers, work, tightly)
+    descend(state, work)
+    return state.solution(), emptied
+
+
+def shake(arrays: Arrays, start: Solution, work: Work, rng: np.random.Generator, restarts: int) -> Solution:
+    """Shake a placement and descend again, keeping what is better."""
+    best, best_score = start, score(arrays, start)
+    best_state = State(arrays, start)
+    for _ in range(restarts):
+        state = best_state.copy()
+        if work.done >= work.limit or not _kick(state, rng, work):
+            break
+        descend(state, work)
+        found = state.solution()
+        found_score = score(arrays, found)
+        if found_score.beats(best_score):
+            best, best_score, best_state = found, found_score, state
+    return best
+
+
+def _kick(state: State, rng: np.random.Generator, work: Work, guests: int = 4) -> bool:
+    """Put a few guests on other hosts where they may be, at random."""
+    kicked = False
+    for _ in range(guests):
+        changes = state.changes()
+        legal = np.flatnonzero(np.isfinite(changes).any(axis=1))
+        if not len(legal) or not work.one_more():
+            return kicked
+        unit = int(rng.choice(legal))
+        state.relocate(unit, int(rng.choice(np.flatnonzero(np.isfinite(changes[unit])))))
+        kicked = True
+    return kicked
+
+
+def better(first: tuple[Score, Solution], second: tuple[Score, Solution]) -> tuple[Score, Solution]:
+    """Return the better of two scored placements, the first where they are equal."""
+    return second if second[0].beats(first[0]) else first

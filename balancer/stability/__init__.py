@@ -1,0 +1,1 @@
+"""What keeps guests from going back and forth."""
