@@ -53,8 +53,9 @@ def run(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="balancer", standalone_mode=False)
-    except typer_usage_error() as wrong:
-        wrong.show()
+    except typer.TyperException as wrong:
+        if wrong.format_message():
+            say_error(f"{wrong.format_message()} (balancer --help)")
         return USAGE
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
@@ -62,10 +63,3 @@ def run(arguments: list[str]) -> int:
         say_error(str(failed))
         return ERROR
     return code if isinstance(code, int) else 0
-
-
-def typer_usage_error() -> type[Exception]:
-    """Return the class of usage errors of the library that parses the command line."""
-    import click
-
-    return click.ClickException

@@ -41,7 +41,7 @@ def the_embedded_site(start: datetime = TEN_IN_THE_MORNING) -> Iterator[Site]:
     clock = HandSetClock(start)
     world = embedded_site(clock)
     hosts = tuple(
-        SiteHost(name=spec.name, bmc=Bmc(kind="simulated"), may_sleep=spec.may_sleep, labels=spec.labels)
+        SiteHost(name=spec.name, bmc=Bmc(kind="simulated"), may_sleep=spec.may_sleep, labels=dict(spec.labels))
         for spec in embedded_hosts()
     )
     with tempfile.TemporaryDirectory(prefix="balancer-embedded-") as directory:

@@ -19,7 +19,8 @@ from balancer.domain.violation import Violation, worsened
 from balancer.errors import HistoryError
 from balancer.execution import ActingSite, Gate, Limits, Runner, RunReport, look
 from balancer.formats import read
-from balancer.history import READING_COLUMNS, History, open_history
+from balancer.history import open_history
+from balancer.history.base import READING_COLUMNS, History
 from balancer.platforms import open_platform
 from balancer.policy import Policy
 from balancer.power import open_switches

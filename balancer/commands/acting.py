@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from balancer.commands.exits import DONE, ERROR, REFUSED
@@ -69,7 +69,7 @@ def _show(site: Site, policy: Policy) -> tuple[int, Plan | None]:
     """Print what this cycle found; the plan comes back when it may be carried out."""
     with err.status("looking and thinking ..."):
         cycle = run_cycle(site, policy)
-    out.print(plan_text(cycle.plan, cycle.seen))
+    out.print(plan_text(cycle.plan, cycle.seen, out.width))
     for objection in cycle.objections:
         err.print(Text(f"withdrawn, it is not safe, a fault of the balancer's own: {objection}", style="bold red"))
     if cycle.objections:
@@ -111,7 +111,7 @@ def _watch(site: Site, runner: Runner, poll_seconds: float, leadership: Leadersh
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"), TimeElapsedColumn()
     with Progress(*columns, console=err, transient=True) as bars:
         whole = bars.add_task("plan", total=None, detail="")
-        shown: dict[str, int] = {}
+        shown: dict[str, TaskID] = {}
         while runner.advance():
             leadership.renew()
             progress = runner.progress()

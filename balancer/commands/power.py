@@ -13,7 +13,7 @@ from balancer.commands.exits import DONE, ERROR
 from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
 from balancer.commands.screen import err, out
 from balancer.errors import BalancerError, Fault, InputError, PowerError
-from balancer.execution.power_test import test_power
+from balancer.execution.power_proof import prove_power
 from balancer.leadership import leading
 from balancer.power.base import PowerState, PowerSwitch
 from balancer.settings import load_settings
@@ -100,7 +100,7 @@ def prove(
     with the_site(site) as opened, leading(opened, settings.lease_seconds), err.status(f"testing {host} ..."):
         _known(opened, host)
         try:
-            result = test_power(opened.acting, host, limits_of(rules))
+            result = prove_power(opened.acting, host, limits_of(rules))
         except BalancerError as failed:
             err.print(Text(str(failed), style="red"))
             return ERROR

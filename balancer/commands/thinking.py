@@ -17,6 +17,7 @@ from balancer.commands.exits import DONE, ERROR, REFUSED, THERE_IS_A_PLAN
 from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
 from balancer.commands.screen import err, out
 from balancer.constraints import KINDS as CONSTRAINTS
+from balancer.constraints import Constraint
 from balancer.cycle import Cycle, look_and_expect, think
 from balancer.domain.cluster import Cluster
 from balancer.domain.memory import NOTHING_REMEMBERED
@@ -26,6 +27,7 @@ from balancer.domain.value import Value
 from balancer.errors import Fault, InputError
 from balancer.formats import json_schema, read, to_json
 from balancer.objectives import KINDS as OBJECTIVES
+from balancer.objectives import Objective
 from balancer.planning import verify as verify_plan
 from balancer.policy import Policy
 from balancer.reporting.text import plan_text
@@ -73,7 +75,7 @@ def plan(
     if format is Format.JSON:
         sys.stdout.write(to_json(cycle.plan) + "\n")
     else:
-        out.print(plan_text(cycle.plan, cycle.seen))
+        out.print(plan_text(cycle.plan, cycle.seen, out.width))
     for objection in cycle.objections:
         err.print(Text(f"this plan is not safe, a fault of the balancer's own: {objection}", style="bold red"))
     return _exit_code(cycle, exit_zero)
@@ -134,7 +136,10 @@ def schema(kind: Annotated[Kind, typer.Argument(help="Which format.")]) -> int:
 
 def explain(kind: Annotated[str | None, typer.Argument(help="A constraint or objective; without: all.")] = None) -> int:
     """Say what a kind of constraint or objective promises, by which formula, with an example that works."""
-    known = {_kind_of(each): each for each in (*CONSTRAINTS, *OBJECTIVES)}
+    known: dict[str, type[Constraint | Objective]] = {
+        **{_kind_of(each): each for each in CONSTRAINTS},
+        **{_kind_of(each): each for each in OBJECTIVES},
+    }
     if kind is None:
         table = Table(box=None, pad_edge=False, show_header=False)
         for name, each in known.items():

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Literal
 
 from balancer.domain.plan import Step
+from balancer.domain.units import in_words
 from balancer.errors import PlatformError
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.limits import Limits
@@ -20,7 +21,7 @@ from balancer.execution.work import is_certainly_off, seconds_since_begun
 from balancer.platforms.base import MigrationOrder, MigrationPhase, MigrationStatus, Whereabouts
 from balancer.store.journal import JournalEntry
 
-_TIME_TO_ABORT_SECONDS = 60.0  # a job that was told to stop still has to clean up at both ends
+TIME_TO_ABORT_SECONDS = 60.0  # a job that was told to stop still has to clean up at both ends
 
 
 class Migration:
@@ -57,20 +58,14 @@ class Migration:
         if late <= 0:
             return None
         if not self._abort:
-            self._abort = f"given up after {self._deadline_seconds:.0f} s"
-            self._ask_to_stop()
-        if late <= _TIME_TO_ABORT_SECONDS:
+            failed = ask_to_stop(self._site, self._order)
+            self._abort = f"given up after {in_words(self._deadline_seconds)}" + (f" ({failed})" if failed else "")
+        if late <= TIME_TO_ABORT_SECONDS:
             return None
         detail = f"{self._abort}, and where the guest is cannot be seen"
         if status.phase is MigrationPhase.RUNNING:
             detail = f"{self._abort}, and the job runs on"
         return Ending(Result.UNKNOWN, detail, alarm=True)
-
-    def _ask_to_stop(self) -> None:
-        try:
-            self._site.platform.abort_migration(self._order)
-        except PlatformError as failed:
-            self._abort += f" (which could not be asked for: {failed})"
 
 
 def order_of(entry: JournalEntry, limits: Limits) -> MigrationOrder:
@@ -78,6 +73,15 @@ def order_of(entry: JournalEntry, limits: Limits) -> MigrationOrder:
     kind: Literal["live", "cold"] = "cold" if entry.step.kind == "cold" else "live"
     vm_id = entry.vm_id or entry.step.move.vm
     return MigrationOrder(entry.step.move, vm_id, kind, limits.bandwidth_mib_per_s)
+
+
+def ask_to_stop(site: ActingSite, order: MigrationOrder) -> str:
+    """Ask for a migration to be given up; say why it could not be asked, if so."""
+    try:
+        site.platform.abort_migration(order)
+    except PlatformError as failed:
+        return str(failed)
+    return ""
 
 
 def status_of(site: ActingSite, order: MigrationOrder) -> MigrationStatus:

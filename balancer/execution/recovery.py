@@ -11,7 +11,7 @@ from balancer.domain.units import in_words
 from balancer.errors import PlatformError
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.limits import Limits
-from balancer.execution.migration import ending_of, order_of, status_of
+from balancer.execution.migration import TIME_TO_ABORT_SECONDS, ask_to_stop, ending_of, order_of, status_of
 from balancer.execution.power_on import awake
 from balancer.execution.report import Ending, Result
 from balancer.execution.runner import Held
@@ -90,7 +90,7 @@ def _say(entry: JournalEntry, verdict: Verdict, words: str = "", alarm: bool = F
 def _move(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
     status = status_of(site, order_of(entry, limits))
     if status.phase is MigrationPhase.RUNNING:
-        return _say(entry, Verdict.ADOPTED, "it still runs")
+        return _still_running(site, entry, limits)
     if _is_young(site, entry):
         return _say(entry, Verdict.ADOPTED, "it was asked for a moment ago")
     is_over = status.phase is MigrationPhase.ENDED or _is_at_rest(site, entry)
@@ -98,6 +98,19 @@ def _move(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
     if ending is None:
         return _say(entry, Verdict.UNKNOWN, "where the guest is cannot be seen", alarm=True)
     return _as_settled(entry, ending)
+
+
+def _still_running(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
+    """Let it go on while it has time; one that outlived its deadline as an orphan is asked to stop."""
+    deadline = limits.deadline_of_migration(entry.step.seconds)
+    late = seconds_since_begun(site, entry) - deadline
+    if late <= 0:
+        return _say(entry, Verdict.ADOPTED, "it still runs")
+    failed = ask_to_stop(site, order_of(entry, limits)) if site.may_act else "another balancer acts here"
+    words = f"given up after {in_words(deadline)}, and it still runs" + (f": {failed}" if failed else "")
+    if late <= TIME_TO_ABORT_SECONDS:
+        return _say(entry, Verdict.ADOPTED, words)
+    return _say(entry, Verdict.UNKNOWN, words, alarm=True)
 
 
 def _as_settled(entry: JournalEntry, ending: Ending) -> Settled:

@@ -209,6 +209,3 @@ class Runner:
     def _note_progress(self) -> None:
         running = tuple(StepProgress(step, at, work.share_done) for step, work, at in self._running.values())
         self._progress = Progress(running, len(self._outcomes), len(self._plan.steps))
-
-
-__all__ = ["Gate", "Held", "Runner"]

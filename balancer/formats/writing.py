@@ -9,10 +9,9 @@ from balancer.domain.value import Value
 
 
 def to_json(value: Value, indent: int | None = 2) -> str:
-    """Write a value as JSON with `schema` first; what has its default is left out."""
-    data = value.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    field = type(value).model_fields.get("schema_")
-    return json.dumps({"schema": field.default, **data} if field else data, indent=indent, ensure_ascii=False)
+    """Write a value as JSON, in the order of its fields; what is not known is left out."""
+    data = value.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return json.dumps(data, indent=indent, ensure_ascii=False)
 
 
 def digest_of(value: Value) -> str:

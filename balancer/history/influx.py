@@ -60,6 +60,7 @@ class InfluxFeed:
         self._clock = clock or WallClock()
         self._spool = Spool(spool, max_spool_bytes)
         self._dropped = 0
+        self._counting = threading.Lock()
         self._last_error = ""
         self._news = threading.Event()
         self._closing = threading.Event()
@@ -94,11 +95,16 @@ class InfluxFeed:
     def _put(self, lines: Iterable[str]) -> None:
         try:
             for batch in _batches(lines):
-                self._dropped += self._spool.add(batch)
+                self._give_up(self._spool.add(batch))
         except sa.exc.SQLAlchemyError as failed:
-            self._dropped += 1
+            self._give_up(1)
             self._last_error = f"history spool: {getattr(failed, 'orig', failed)}"
         self._news.set()
+
+    def _give_up(self, batches: int) -> None:
+        # The cycle and the feed's thread both count.
+        with self._counting:
+            self._dropped += batches
 
     def _run(self) -> None:
         from influxdb_client import InfluxDBClient
@@ -142,7 +148,7 @@ class InfluxFeed:
             self._last_error = self._in_words(failed)
             if getattr(failed, "status", None) not in UNSENDABLE:
                 return False
-            self._dropped += 1
+            self._give_up(1)
             return True
         self._last_error = ""
         return True

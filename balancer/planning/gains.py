@@ -55,8 +55,8 @@ class Gains:
 
     def _said_sleep(self, host: str) -> str:
         power = self._now.host(host).power
-        saved = f", saves {power.idle - power.off_watts:.0f} W idle" if power else ""
-        return f"empties {host}, which may then sleep{saved}"
+        saved = f" and save {power.idle - power.off_watts:.0f} W" if power else ""
+        return f"empties {host}, to sleep{saved}"
 
     def _worth_of_evenness(self, move: Move) -> float:
         return sum(self._change(move, resource) for resource in self._resources)
@@ -73,12 +73,23 @@ class Gains:
         return lambda more: factor * ((used + more) / usable) ** 2 if usable > 0 else 0.0
 
     def _said_evenness(self, move: Move) -> str:
-        resource = max((CPU, MEMORY), key=lambda r: self._now.utilisation(self._now.host(move.source), r))
+        source, target = self._now.host(move.source), self._now.host(move.target)
+        relief = {resource: self._relief(move, resource) for resource in (CPU, MEMORY)}
+        resource = max(relief, key=lambda each: relief[each])
+        if relief[resource] <= 0:
+            return f"makes room on {source.name} for guests that come from elsewhere"
+        if self._now.utilisation(target, resource) > self._now.utilisation(source, resource):
+            return f"evens {resource} over all hosts"
         change = ", ".join(
             f"{end} {self._share(self._now, end, resource)} → {self._share(self._later, end, resource)}"
             for end in (move.source, move.target)
         )
         return f"evens {resource}: {change}"
+
+    def _relief(self, move: Move, resource: Resource) -> float:
+        """Return how much fuller the source is today than at the end of the plan."""
+        before, after = (each.host(move.source) for each in (self._now, self._later))
+        return self._now.utilisation(before, resource) - self._later.utilisation(after, resource)
 
     @staticmethod
     def _share(cluster: Cluster, name: str, resource: Resource) -> str:

@@ -66,7 +66,7 @@ def _waking(cluster: Cluster, wake: Mapping[str, str]) -> tuple[dict[str, str], 
 
 def _cordons(cluster: Cluster, sleep: Mapping[str, str]) -> tuple[dict[str, str], list[_Draft]]:
     steps = {
-        host: Step(id=f"close {host}", action=Action.CORDON, host=host, because="nothing may start where power will go")
+        host: Step(id=f"close {host}", action=Action.CORDON, host=host, because="no guest may start here any more")
         for host in sleep
         if not cluster.host(host).cordoned
     }

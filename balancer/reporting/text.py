@@ -17,15 +17,15 @@ from balancer.domain.units import in_words, memory_in_words
 from balancer.reporting.heat import colour_of
 from balancer.reporting.sentences import gap_sentence, plan_sentence
 
-BAR_CELLS = 10
+WIDE = 100  # columns from which there is room for longer bars
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 MOST_NAMES = 6  # of the subjects that are listed for one reason; the JSON has them all
 
 
-def plan_text(plan: Plan, cluster: Cluster) -> RenderableType:
+def plan_text(plan: Plan, cluster: Cluster, columns: int = WIDE) -> RenderableType:
     """Return a plan as text: a sentence, hosts before and after, steps with their reasons, what was left alone."""
     later = outcome(plan, cluster)
-    parts: list[RenderableType] = [_head(plan), Text(), _hosts(cluster, later)]
+    parts: list[RenderableType] = [_head(plan), Text(), _hosts(cluster, later, 10 if columns >= WIDE else 6)]
     if plan.steps:
         parts += [Text(), _steps(plan)]
     parts += [*_kept(plan), *_unmet(plan)]
@@ -39,7 +39,7 @@ def _head(plan: Plan) -> RenderableType:
     return Group(*lines, Text(f"distance to the best: {gap_sentence(plan.summary)}", style="dim"))
 
 
-def _hosts(now: Cluster, later: Cluster) -> Table:
+def _hosts(now: Cluster, later: Cluster, cells: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("host", no_wrap=True)
     for title in ("CPU now", "CPU then", "memory now", "memory then"):
@@ -50,24 +50,24 @@ def _hosts(now: Cluster, later: Cluster) -> Table:
         then = later.host(host.name)
         table.add_row(
             host.name,
-            _bar(now, host, CPU),
-            _bar(later, then, CPU),
-            _bar(now, host, MEMORY),
-            _bar(later, then, MEMORY),
+            _bar(now, host, CPU, cells),
+            _bar(later, then, CPU, cells),
+            _bar(now, host, MEMORY, cells),
+            _bar(later, then, MEMORY, cells),
             _guests(now, later, host.name),
             _fate(host, then),
         )
     return table
 
 
-def _bar(cluster: Cluster, host: Host, resource: Resource) -> Text:
+def _bar(cluster: Cluster, host: Host, resource: Resource, cells: int) -> Text:
     if not host.is_on:
-        return Text("asleep".ljust(BAR_CELLS + 5), style="blue dim")
+        return Text("asleep".ljust(cells + 5), style="blue dim")
     share = cluster.utilisation(host, resource)
-    filled = min(share, 1.0) * BAR_CELLS
+    filled = min(share, 1.0) * cells
     whole = int(filled)
-    part = _EIGHTHS[int((filled - whole) * 8)] if whole < BAR_CELLS else ""
-    bar = ("█" * whole + part).ljust(BAR_CELLS)
+    part = _EIGHTHS[int((filled - whole) * 8)] if whole < cells else ""
+    bar = ("█" * whole + part).ljust(cells)
     return Text.assemble((bar, colour_of(share)), f" {share:4.0%}")
 
 
@@ -128,10 +128,20 @@ def _kept(plan: Plan) -> list[RenderableType]:
         reasons[kept.because].append((kept.subject.partition(":")[2], kept.detail))
     lines = [Text("\nleft as they are", style="dim")]
     for because, subjects in reasons.items():
-        shown = [f"{name} ({detail})" if detail else name for name, detail in subjects[:MOST_NAMES]]
-        more = f" and {len(subjects) - MOST_NAMES} more" if len(subjects) > MOST_NAMES else ""
-        lines.append(Text.assemble((f"{because.sentence}: ", "italic"), ", ".join(shown) + more))
+        lines.append(Text.assemble((f"{because.sentence}: ", "italic"), _listed(subjects)))
     return [lines[0], *(Padding(line, (0, 0, 0, 2)) for line in lines[1:])]
+
+
+def _listed(subjects: list[tuple[str, str]]) -> str:
+    """Name subjects, each detail once: `h1, h2 (the others lack memory), h3 (...)`."""
+    by_detail: dict[str, list[str]] = defaultdict(list)
+    for name, detail in subjects:
+        by_detail[detail].append(name)
+    said = []
+    for detail, names in by_detail.items():
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        said.append(", ".join(names[:MOST_NAMES]) + more + (f" ({detail})" if detail else ""))
+    return "; ".join(said)
 
 
 def _unmet(plan: Plan) -> list[RenderableType]:

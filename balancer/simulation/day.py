@@ -19,7 +19,7 @@ from balancer.simulation.world import World
 
 CLUSTER = "embedded"
 RACKS = 3
-FULLEST_AT_START = 0.70  # of cores at the height of a day and of memory: the policy's headroom, less room for chance
+FULLEST_AT_START = 0.76  # of cores at the height of a day and of memory: the policy's headroom, less room for chance
 NEIGHBOURS = {"web-1": "cache-1"}  # the policy keeps them together, so they start together
 
 # Watts at 0, 10, ... 100 % CPU. Measured servers look like this: a high floor, then a rise that steepens at the end.
@@ -89,7 +89,9 @@ class _Shelf:
 def _uneven_homes(hosts: tuple[HostSpec, ...], seed: int) -> list[tuple[GuestSpec, str]]:
     """Give each guest a home that is legal at any hour, on servers of unequal appetite."""
     chance = random.Random(seed)
-    shelves = [_Shelf(spec, chance.uniform(0.35, 1.6)) for spec in hosts]
+    appetites = [0.2 + 0.12 * step for step in range(len(hosts))]
+    chance.shuffle(appetites)
+    shelves = [_Shelf(spec, appetite) for spec, appetite in zip(hosts, appetites, strict=True)]
     homes: dict[str, str] = {}
     placed = []
     for kind, guest in _largest_first(seed):

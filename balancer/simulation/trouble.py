@@ -104,6 +104,10 @@ class Trouble:
         """Let a guest arrive while the job says that it failed."""
         self._doom(vm, MigrationFate(error=error, arrives=True))
 
+    def mend_migration(self, vm: str) -> None:
+        """Let a guest's migration go well after all; one that hung goes on."""
+        self._doom(vm, MigrationFate(arrives=True))
+
     def _doom(self, vm: str, fate: MigrationFate) -> None:
         raise NotImplementedError
 

@@ -1,6 +1,6 @@
 """After a move a guest is left in peace for a while; each failure in a row doubles it.
 
-    until = last touched + wait * 2^min(failures, 6)
+until = last touched + wait * 2^min(failures, 6)
 """
 
 from __future__ import annotations

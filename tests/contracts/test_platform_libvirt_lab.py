@@ -63,11 +63,19 @@ class LabBench:
     def heal(self, host: str) -> None:
         self.lab.start_libvirtd(host)
 
+    def end_migrations(self) -> None:
+        """A guest on its way cannot be removed from its target."""
+        for vm in self.platform.observe().vms:
+            if vm.moving_to is not None and vm.id is not None:
+                self.platform.abort_migration(MigrationOrder(Move(vm.name, vm.host, vm.moving_to), vm.id))
+        wait_until(self, lambda: not any(vm.is_in_flight for vm in self.platform.observe().vms))
+
 
 @pytest.fixture
 def bench(lab: Lab) -> Iterator[LabBench]:
     bench = LabBench(lab)
     yield bench
+    bench.end_migrations()
     for platform in bench.opened:
         platform.close()
 

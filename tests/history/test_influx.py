@@ -116,7 +116,7 @@ def test_a_bounded_spool_gives_up_the_oldest_and_says_so(open_feed: Callable[...
 
 
 class StubbornServer:
-    """Answers each write with the status it is told, keeping what it was sent; or takes the request and never answers."""
+    """Answers each write with the status that it is told, or takes it and never answers; keeps what it accepted."""
 
     def __init__(self) -> None:
         self.statuses: list[int] = []

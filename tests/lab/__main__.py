@@ -8,7 +8,8 @@ from pathlib import Path
 from . import hosts, leftovers
 from .commands import LabError
 from .guests import last_counter
-from .lab import DEFAULT_DIRECTORY, Lab
+from .lab import Lab
+from .names import DEFAULT_DIRECTORY
 from .requirements import missing
 
 

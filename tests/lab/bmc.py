@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 from .commands import LabError, run, wait_until
-from .hosts import HERE, MARK, Host, all_processes, command_line, signal_all
+from .hosts import HERE, Host, all_processes, command_line, signal_all
+from .names import FIRST_BMC_PORT, MARK
 
 USER = "admin"
 PASSWORD = "let-me-in"
-FIRST_PORT = 16230
 GuidOrder = Literal["smbios", "ipmi", "rfc4122"]
 
 
 def factory_port(host: Host) -> int:
     """The port that is written on the host's label, and in its site entry."""
-    return FIRST_PORT + host.number
+    return FIRST_BMC_PORT + host.number
 
 
 def write_files(host: Host, guid_order: GuidOrder) -> None:
@@ -82,7 +82,7 @@ def start(host: Host, port: int) -> None:
         raise LabError(f"a BMC needs UDP port {port} of 127.0.0.1, and another program has it")
     directory = directory_of(host)
     Path(conf(host)).write_text(lan_conf(host, port))
-    simulate = f"{MARK}=1 exec ipmi_sim -n -c {shlex.quote(conf(host))} -f host.emu -s state </dev/null >bmc.log 2>&1"
+    simulate = f"{MARK} exec ipmi_sim -n -c {shlex.quote(conf(host))} -f host.emu -s state </dev/null >bmc.log 2>&1"
     run("setsid", "--fork", "sh", "-c", f"cd {shlex.quote(str(directory))} && {simulate}")
     wait_until(lambda: is_taken(port), 10, f"there: the BMC of {host.name}")
 
@@ -108,5 +108,22 @@ def pids(host: Host) -> list[int]:
 
 def ask(port: int, secret: Path, *question: str) -> str:
     """By ipmitool, an opinion independent of the product's own client. Without -C 3 each call takes 10 s."""
-    session = ["-I", "lanplus", "-C", "3", "-H", "127.0.0.1", "-p", str(port), "-U", USER, "-f", str(secret)]
+    session = [
+        "-I",
+        "lanplus",
+        "-C",
+        "3",
+        "-N",
+        "2",
+        "-R",
+        "2",
+        "-H",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-U",
+        USER,
+        "-f",
+        str(secret),
+    ]
     return run("ipmitool", *session, *question).strip()

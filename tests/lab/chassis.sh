@@ -6,7 +6,7 @@ host=$1
 here=$(dirname "$(readlink -f "$0")")
 . "$host/host.env"
 # By this a lab finds its leftovers.
-export BALANCER_LAB_PROCESS="$host"
+export "$mark"
 
 # A PID alone may belong to a stranger by now; one inside the host's network namespace does not.
 is_on() {

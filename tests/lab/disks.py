@@ -10,7 +10,8 @@ from pathlib import Path
 
 from .commands import run, wait_until
 from .guests import Guest
-from .hosts import MARK, Host, all_processes, command_line, signal_all
+from .hosts import Host, all_processes, command_line, signal_all
+from .names import MARK
 
 
 def create(guest: Guest, host: Host, shared: Path) -> None:
@@ -34,7 +35,7 @@ def serve(guest: str, shared: Path) -> None:
     stop_serving(guest, shared)
     options = f"--persistent --shared=0 --cache=none --format=raw --export-name={shlex.quote(guest)}"
     paths = f"--socket={shlex.quote(str(socket_of(guest, shared)))} {shlex.quote(str(shared / f'{guest}.raw'))}"
-    run("setsid", "--fork", "sh", "-c", f"{MARK}=1 exec qemu-nbd {options} {paths} </dev/null >/dev/null 2>&1")
+    run("setsid", "--fork", "sh", "-c", f"{MARK} exec qemu-nbd {options} {paths} </dev/null >/dev/null 2>&1")
     wait_until(socket_of(guest, shared).exists, 10, f"serving the disk of {guest}")
 
 

@@ -66,7 +66,7 @@ def tail(console: Path) -> str:
 
 
 def domain_xml(guest: Guest, system: Path, console: Path) -> str:
-    """`cpu` is a model that each machine can emulate, so any host can take the guest."""
+    """Its CPU model is one that each machine offers, qemu64 or kvm64, so any host can take the guest."""
     return f"""\
 <domain type='{guest.accel}'>
   <name>{guest.name}</name>
@@ -81,7 +81,7 @@ def domain_xml(guest: Guest, system: Path, console: Path) -> str:
     <cmdline>console=ttyS0 quiet load={guest.load_percent}</cmdline>
   </os>
   <features><acpi/>{"<tcg><tb-cache unit='MiB'>32</tb-cache></tcg>" if guest.accel == "qemu" else ""}</features>
-  <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
+  <cpu mode='custom' match='exact'><model>{guest.accel}64</model></cpu>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <controller type='usb' model='none'/>

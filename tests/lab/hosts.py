@@ -1,6 +1,7 @@
 """One lab host: who it is, its files, its power, and what runs in it."""
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -10,12 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .commands import LabError, run, wait_until
+from .names import MARK, PREFIX, SUBNET
 
-PREFIX = "balancer-lab-"
-"""Each network namespace of a lab begins with this; so leftovers are found by name."""
-MARK = "BALANCER_LAB_PROCESS"
-"""Each process that a lab starts carries this in its environment; so leftovers are found even outside a namespace."""
-SUBNET = "10.77.0"
 HERE = Path(__file__).resolve().parent
 
 
@@ -63,7 +60,8 @@ def write_files(host: Host, everyone: Iterable[Host], shared: Path) -> None:
         (host.directory / part).mkdir(parents=True)
     write_names(host, everyone)
     (host.directory / "host.env").write_text(
-        f"name={host.name}\nnamespace={host.namespace}\nshared='{shared}'\npython='{sys.executable}'\nshutdown_seconds=10\n"
+        f"name={host.name}\nnamespace={host.namespace}\nmark={MARK}\n"
+        f"shared={shlex.quote(str(shared))}\npython={shlex.quote(sys.executable)}\nshutdown_seconds=10\n"
     )
     (host.directory / "boot_seconds").write_text("0\n")
     (host.etc / "libvirtd.conf").write_text(libvirtd_conf(host))

@@ -12,9 +12,7 @@ from . import bmc, disks, guests, hosts, image, leftovers, network, orders, owne
 from .commands import LabError, wait_until
 from .guests import Counter, Guest
 from .hosts import Host
-
-DEFAULT_DIRECTORY = Path("/var/lib/balancer-lab")
-"""On a disk: guests open theirs with O_DIRECT, which tmpfs lacks. Not in /run: each host has a /run of its own."""
+from .names import DEFAULT_DIRECTORY
 
 
 class Lab:

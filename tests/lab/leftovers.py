@@ -5,11 +5,11 @@ import signal
 from pathlib import Path
 
 from .commands import LabError, run, wait_until
-from .hosts import MARK, PREFIX, all_processes, processes_sharing, signal_all
-from .network import UPLINK
+from .hosts import all_processes, processes_sharing, signal_all
+from .names import LAB, MARK, PREFIX, UPLINK
 
 NAMESPACES = Path("/run/netns")
-LABEL = "balancer-lab"
+LABEL = LAB
 """A directory is only ever removed if a file of this name says that it is a lab."""
 
 
@@ -60,6 +60,6 @@ def lab_processes() -> list[int]:
 
 def is_marked(pid: int) -> bool:
     try:
-        return f"\0{MARK}=".encode() in b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+        return f"\0{MARK}\0".encode() in b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False

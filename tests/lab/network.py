@@ -6,11 +6,10 @@ The switch is not on the machine, where a firewall for containers might filter w
 from collections.abc import Iterable
 
 from .commands import run
-from .hosts import PREFIX, SUBNET, Host
+from .hosts import Host
+from .names import PREFIX, SUBNET, UPLINK
 
 SWITCH = PREFIX + "switch"
-UPLINK = "ballab"
-"""The machine's own end; a network interface's name has at most 15 characters."""
 
 
 def lay_out(hosts: Iterable[Host]) -> None:

@@ -3,14 +3,17 @@
 import socket
 
 from .commands import LabError
+from .names import LAB
 
 
 def take() -> socket.socket:
     """Held while the socket is open. An abstract address vanishes with its process, even if that is killed."""
     lock = socket.socket(socket.AF_UNIX)
     try:
-        lock.bind("\0balancer-lab")
+        lock.bind(f"\0{LAB}")
     except OSError as error:
         lock.close()
-        raise LabError("another process on this machine uses the lab (a test run?): wait for it, or end it") from error
+        raise LabError(
+            "another process uses the lab (a test run?): wait for it, end it, or set BALANCER_LAB_NUMBER=1"
+        ) from error
     return lock

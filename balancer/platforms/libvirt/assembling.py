@@ -51,7 +51,9 @@ def assemble(site: SiteFile, now: datetime, seen: Seen, memory: Memory, in_fligh
         taken_at=now,
         cluster=site.cluster,
         hosts=tuple(hosts),
-        vms=tuple(sorted((vm.model_copy(update={"name": names[vm.key]}) for vm in vms.values()), key=lambda vm: vm.name)),
+        vms=tuple(
+            sorted((vm.model_copy(update={"name": names[vm.key]}) for vm in vms.values()), key=lambda vm: vm.name)
+        ),
         doubts=doubts.in_words(names),
     )
     stale = tuple(_stale(old, names, place.home.host) for place in settled.values() for old in place.stale)

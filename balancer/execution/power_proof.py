@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from balancer.domain.plan import Action, Step
 from balancer.domain.units import in_words
@@ -15,8 +17,8 @@ from balancer.execution.looking import look
 from balancer.execution.power_off import ShuttingDown
 from balancer.execution.power_on import Waking
 from balancer.execution.report import Ending, Result
-from balancer.execution.work import Work
-from balancer.power.base import PowerSwitch
+from balancer.execution.work import Work, power_state
+from balancer.power.base import PowerState, PowerSwitch
 from balancer.store.journal import JournalEntry
 from balancer.store.marks import IdentityProof, ProofMethod
 
@@ -34,7 +36,7 @@ class PowerTest:
         return f"{self.host} {'passed' if self.passed else 'failed'} its power test: {self.words}"
 
 
-def test_power(site: ActingSite, host: str, limits: Limits | None = None) -> PowerTest:
+def prove_power(site: ActingSite, host: str, limits: Limits | None = None) -> PowerTest:
     """Switch an empty host off and on, watch that exactly its hypervisor goes and returns, and remember the proof.
 
     Everything that speaks against switching it off speaks against the test, except what the test is to prove.
@@ -114,16 +116,28 @@ class _Test:
         return ending
 
     def _another_went(self, switch: PowerSwitch, gone: list[str]) -> Ending:
-        """Another hypervisor went silent meanwhile: at worst it is that host's BMC, so power is asked for at once."""
+        """Another hypervisor went silent meanwhile. At worst it was its BMC: all are brought back at once."""
         words = (
             f"{', '.join(gone)} went silent while {self._host} was tested; is {switch.address} the BMC of {gone[0]}?"
         )
         self._site.store.marks.quarantine(self._host, words, self._site.now)
-        try:
-            switch.power_on()
-        except PowerError as failed:
-            words += f" It could not be switched on again: {failed}"
+        still_silent = self._bring_back(switch, {self._host, *gone})
+        if still_silent:
+            words += f" {', '.join(still_silent)} did not return within the deadline: go and look"
         return Ending(Result.FAILED, words, alarm=True)
+
+    def _bring_back(self, switch: PowerSwitch, hosts: set[str]) -> list[str]:
+        deadlines = self._site.file.shutdown_deadline_seconds + self._site.file.wake_deadline_seconds
+        give_up = self._site.now + timedelta(seconds=deadlines)
+        while silent := sorted(host for host in hosts if not self._site.platform.answers(host)):
+            # A server that is still shutting down does not hear that it is to start: it is asked again once it is off.
+            if power_state(switch) is not PowerState.ON:
+                with suppress(PowerError):
+                    switch.power_on()
+            if self._site.now >= give_up:
+                break
+            self._site.clock.sleep(self._limits.poll_seconds)
+        return silent
 
     def _remember(self, switch: PowerSwitch, boot_seconds: float) -> PowerTest:
         marks, now = self._site.store.marks, self._site.now

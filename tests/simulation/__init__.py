@@ -1,0 +1,1 @@
+"""The simulated world obeys physics, and the embedded site is what it says it is."""
