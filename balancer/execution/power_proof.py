@@ -59,18 +59,19 @@ class _Test:
         was_closed = self._site.store.marks.of(self._host).cordon is not None
         self._site.store.marks.cordon(self._host, "its power is being tested", self._site.now)
         try:
-            switch = self._allowed_switch()
-        except _Failed as why:
-            if not was_closed:
-                self._site.store.marks.uncordon(self._host)
-            return PowerTest(self._host, False, str(why))
-        try:
-            witnesses = self._witnesses()
+            switch, witnesses = self._allowed_switch(), self._witnesses()
             self._off(switch, witnesses)
             boot_seconds = self._on(switch, witnesses)
         except _Failed as why:
+            self._open_again_unless(was_closed)
             return PowerTest(self._host, False, str(why))
         return self._remember(switch, boot_seconds)
+
+    def _open_again_unless(self, was_closed: bool) -> None:
+        """Open the host again if the test did nothing to it."""
+        marks = self._site.store.marks.of(self._host)
+        if not was_closed and marks.quarantine is None and not marks.asleep_by_us:
+            self._site.store.marks.uncordon(self._host)
 
     def _allowed_switch(self) -> PowerSwitch:
         reasons = reasons_against_power_off(self._site, self._host, look(self._site), self._limits, testing=True)

@@ -65,7 +65,6 @@ class InfluxFeed:
         self._news = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history-feed", daemon=True)
-        self._news.set()  # an earlier process may have left something
         self._thread.start()
 
     def record(self, cluster: Cluster) -> None:

@@ -124,7 +124,7 @@ class SimulatedPlatform:
     def migration_status(self, order: MigrationOrder) -> MigrationStatus:
         with self._world.settled():
             migration = self._migration(order)
-            if migration is None or not self._can_ask_any(migration):
+            if migration is None or not self._world.hosts[migration.source].answers:
                 return MigrationStatus(MigrationPhase.UNKNOWN)
             return MigrationStatus(
                 MigrationPhase.ENDED if migration.ended else MigrationPhase.RUNNING,
@@ -141,9 +141,6 @@ class SimulatedPlatform:
     def _migration(self, order: MigrationOrder) -> Migration | None:
         last = self._world.transit.last_of(order.vm_id)
         return last if last is not None and last.ends == (order.move.source, order.move.target) else None
-
-    def _can_ask_any(self, migration: Migration) -> bool:
-        return self._world.hosts[migration.source].answers
 
     @contextmanager
     def _asking(self, host: str, operation: str) -> Iterator[None]:

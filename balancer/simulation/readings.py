@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -63,7 +62,7 @@ def _believed(thing: SimHost | SimGuest, cores: float, most: float, subject: str
     if reading is None:
         doubts.append(Doubt(subject=subject, kind="missing", detail="its CPU was not measured"))
         return None
-    if not (math.isfinite(reading) and 0.0 <= reading <= most * BELIEVABLE):
+    if not 0.0 <= reading <= most * BELIEVABLE:  # nor is a NaN
         detail = f"{reading:g} cores in use, of {most:g}"
         doubts.append(Doubt(subject=subject, kind="absurd", detail=detail))
         return None

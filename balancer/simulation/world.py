@@ -182,9 +182,8 @@ class World(Trouble):
             guest = self.guest_by_id(vm_id)
             if guest is None:
                 raise PlatformError(target, f"migrate {vm_id} here", "no hypervisor has such a guest")
-            self._refuse(
-                guest.host, f"migrate {guest.spec.name} to {target}", laws.why_not_migrate(self, guest, target)
-            )
+            why_not = laws.why_not_migrate(self, guest, target)
+            self._refuse(guest.host, f"migrate {guest.spec.name} to {target}", why_not)
             self.transit.begin(guest, target, mib_per_s)
 
     def abort_migration(self, vm_id: str) -> None:

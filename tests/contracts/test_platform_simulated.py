@@ -143,3 +143,18 @@ def test_a_host_that_is_booting_does_not_answer_yet(bench: SimulatedBench) -> No
     assert bench.platform.observe().host("h3").state is HostState.UNREACHABLE
     bench.let_time_pass(1)
     assert bench.platform.observe().host("h3").state is HostState.UP
+
+
+def test_a_transient_guest_that_ended_is_listed_no_more(bench: SimulatedBench) -> None:
+    bench.world.add_guest(GuestSpec("brief", 1, 512, constantly(0), persistent=False), "h2")
+    assert bench.platform.observe().has_vm("brief")
+    bench.world.stop_guest("brief")
+    assert not bench.platform.observe().has_vm("brief")
+
+
+def test_an_order_is_not_taken_for_the_migration_that_led_back(bench: SimulatedBench) -> None:
+    there = order_for(bench, "web-1")
+    bench.platform.begin_migration(there)
+    see_it_end(bench, there)
+    bench.platform.begin_migration(MigrationOrder(Move("web-1", "h2", "h1"), there.vm_id))
+    assert bench.platform.migration_status(there).phase is MigrationPhase.UNKNOWN

@@ -39,6 +39,13 @@ def test_a_guid_that_many_machines_share_is_no_proof(guid: str) -> None:
     assert not same_machine(guid, guid)
 
 
+def test_a_shared_guid_is_known_on_either_side_of_the_comparison() -> None:
+    turned = UUID(bytes_le=UUID(AMI).bytes)
+    turned_twice = UUID(bytes=turned.bytes[::-1])
+    assert not same_machine(str(turned), str(turned_twice))
+    assert not same_machine(str(turned_twice), str(turned))
+
+
 @given(st.uuids(), st.uuids())
 def test_two_machines_are_the_same_only_by_the_same_sixteen_bytes(one: UUID, other: UUID) -> None:
     assert same_machine(str(one), str(other)) == same_machine(str(other), str(one))

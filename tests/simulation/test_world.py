@@ -95,6 +95,16 @@ def test_what_a_hypervisor_would_refuse_is_refused() -> None:
         world.start_guest("a", "h2")
 
 
+def test_a_guest_is_not_started_while_its_definition_is_on_its_way() -> None:
+    world, clock = world_of()
+    world.add_guest(guest("a"), "h1", running=False)
+    world.move_by_hand("a", "h2")
+    with pytest.raises(PlatformError, match="its definition is on its way"):
+        world.start_guest("a")
+    clock.sleep(1)
+    assert place_of(world, "a") == "h2"
+
+
 # -- migrations that go wrong
 
 

@@ -1,0 +1,50 @@
+# balancer: `make run` shows it on the embedded simulated site, `make test` passes its tests. Nothing else is needed.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: run test test-all bench lint image-check lab clean
+
+run: $(VENV)/.for-use
+	$(BIN)/balancer run
+
+test: lint
+	$(BIN)/pytest -q -m "not lab and not long"
+	$(BIN)/pytest -q -m "lab and not long"
+
+test-all: lint
+	$(BIN)/pytest -q -m "not lab"
+	$(BIN)/pytest -q -m "lab"
+	sh tests/image/check.sh
+
+bench: $(VENV)/.for-tests
+	$(BIN)/python -m tests.bench
+
+lint: $(VENV)/.for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+image-check:
+	sh tests/image/check.sh
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+
+$(BIN)/python:
+	@sh tests/setup/make-venv.sh $(PYTHON) $(VENV)
+
+$(VENV)/.for-use: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+# The lab (real libvirt, QEMU and BMCs) needs packages of the system: they are installed where that is allowed, and
+# where it is not the tests that need them say what is missing.
+$(VENV)/.for-tests: pyproject.toml constraints.txt tests/lab/packages.txt | $(BIN)/python
+	sh tests/lab/install.sh
+	$(PIP) --editable ".[dev,ipmi,influx]"
+	@if pkg-config --exists libvirt 2>/dev/null; then $(PIP) --editable ".[libvirt]"; \
+	else echo "libvirt-dev is missing: tests of the libvirt platform will be skipped"; fi
+	@touch $@
