@@ -14,6 +14,9 @@ from balancer.domain.violation import Violation
 MENDING = 1000.0  # a promise that is mended outranks everything that only saves or evens
 
 
+_SAID: Mapping[Resource, str] = {CPU: "CPU", MEMORY: "memory"}
+
+
 @dataclass(frozen=True)
 class Gain:
     """What undoing a move, at the end of the plan, would cost; and why the move is made."""
@@ -79,12 +82,12 @@ class Gains:
         if relief[resource] <= 0:
             return f"makes room on {source.name} for guests that come from elsewhere"
         if self._now.utilisation(target, resource) > self._now.utilisation(source, resource):
-            return f"evens {resource} over all hosts"
+            return f"evens {_SAID[resource]} over all hosts"
         change = ", ".join(
             f"{end} {self._share(self._now, end, resource)} → {self._share(self._later, end, resource)}"
             for end in (move.source, move.target)
         )
-        return f"evens {resource}: {change}"
+        return f"evens {_SAID[resource]}: {change}"
 
     def _relief(self, move: Move, resource: Resource) -> float:
         """Return how much fuller the source is today than at the end of the plan."""

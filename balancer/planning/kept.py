@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from balancer.domain.cluster import Cluster
-from balancer.domain.host import Host
+from balancer.domain.host import CPU, Host
 from balancer.domain.memory import Memory
 from balancer.domain.plan import Because, Kept
 from balancer.domain.vm import Movable
@@ -46,5 +46,5 @@ def _short_without(later: Cluster, host: Host, policy: Policy) -> str:
         room = sum(share * other.usable(resource) - later.used(other, resource) for other in others)
         need = sum(vm.need(resource) for vm in later.guests_of(host.name))
         if need > room:
-            return f"the others lack {resource} for its guests"
+            return f"the others lack {'CPU' if resource == CPU else resource} for its guests"
     return ""

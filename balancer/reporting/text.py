@@ -107,7 +107,7 @@ def _steps(plan: Plan) -> Table:
 def _what(step: Step) -> Text:
     if step.is_move:
         kind = "" if step.kind == "live" else f" ({step.kind})"
-        return Text.assemble(("move ", "dim"), (step.vm or "", "bold"), f" {step.source} → {step.target}{kind}")
+        return Text.assemble(("move ", "dim"), (f"{step.vm} ", "bold"), f"{step.source} → {step.target}{kind}")
     return Text.assemble((_VERBS[step.action] + " ", "dim"), (step.host or "", "bold"))
 
 

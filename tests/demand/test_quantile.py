@@ -111,13 +111,13 @@ def test_the_load_of_a_host_follows_the_demand() -> None:
     assert after.used(after.host("h1"), CPU) == 3.0
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(histories, cores, shares)
 def test_nobody_is_expected_to_need_less_than_now(past: list[float], present: float, quantile: float) -> None:
     assert need(readings(*past), cluster(present), quantile) >= present
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data(), histories, cores, shares)
 def test_the_order_of_readings_does_not_matter(
     data: st.DataObject, past: list[float], present: float, quantile: float
@@ -126,14 +126,14 @@ def test_the_order_of_readings_does_not_matter(
     assert need(readings(*shuffled), cluster(present), quantile) == need(readings(*past), cluster(present), quantile)
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(histories, cores, shares, shares)
 def test_a_higher_quantile_never_expects_less(past: list[float], present: float, one: float, other: float) -> None:
     low, high = sorted((one, other))
     assert need(readings(*past), cluster(present), low) <= need(readings(*past), cluster(present), high)
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data(), histories, cores, shares)
 def test_gaps_never_lower_it(data: st.DataObject, past: list[float], present: float, quantile: float) -> None:
     gaps = data.draw(st.lists(st.just(GAP), max_size=30))
@@ -141,9 +141,9 @@ def test_gaps_never_lower_it(data: st.DataObject, past: list[float], present: fl
     assert need(readings(*with_gaps), cluster(present), quantile) == need(readings(*past), cluster(present), quantile)
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(histories, cores, shares)
 def test_losing_quiet_readings_never_lowers_it(past: list[float], present: float, quantile: float) -> None:
     expected = need(readings(*past), cluster(present), quantile)
-    lost = [value if value > min(past) else GAP for value in past]
-    assert need(readings(*lost), cluster(present), quantile) >= min(expected, max(*past, present))
+    lost = [GAP if value == min(past) < max(past) else value for value in past]
+    assert need(readings(*lost), cluster(present), quantile) >= expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from posixpath import normpath
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -19,7 +20,7 @@ _CPU_MODES = {
     "maximum": CpuMode.HOST_PASSTHROUGH,  # all that this host's QEMU can do: just as bound to the host
 }
 _INTERFACE_SOURCES = ("network", "bridge", "dev")
-_DISK_SOURCES = ("file", "dev", "dir")
+_DISK_SOURCES = ("file", "dev", "dir", "path")
 _IN_KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "KiB": 1, "KB": 1000 / 1024, "M": 1024, "MiB": 1024}
 _IN_KIB |= {"MB": 1e6 / 1024, "G": 1024**2, "GiB": 1024**2, "GB": 1e9 / 1024, "T": 1024**3, "TiB": 1024**3}
 
@@ -32,7 +33,7 @@ class SharedStorage:
     pools: frozenset[str] = frozenset()
 
     def has_path(self, path: str) -> bool:
-        return any(PurePosixPath(path).is_relative_to(shared) for shared in self.paths)
+        return any(PurePosixPath(normpath(path)).is_relative_to(shared) for shared in self.paths)
 
 
 @dataclass(frozen=True)

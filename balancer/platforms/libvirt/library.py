@@ -65,6 +65,14 @@ def open_connection(uri: str) -> Connection:
     return connection
 
 
+def is_alive(connection: Connection) -> bool:
+    """Whether a connection can still be used, as far as this end knows."""
+    try:
+        return bool(connection.isAlive() == 1)
+    except library().libvirtError:
+        return False
+
+
 def close_quietly(connection: Connection) -> None:
     """Let go of a connection that may be dead already."""
     try:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from balancer.errors import PlatformError
 from balancer.platforms.libvirt.knock import knock
-from balancer.platforms.libvirt.library import Connection, close_quietly, library, open_connection
+from balancer.platforms.libvirt.library import Connection, close_quietly, is_alive, library, open_connection
 from balancer.platforms.libvirt.words import NOT_ANSWERING, platform_error
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ class HostLink:
 
     def _connected(self) -> Connection:
         """Return the connection, a new one where the old one has died."""
-        if self._connection is not None and self._connection.isAlive() != 1:
+        if self._connection is not None and not is_alive(self._connection):
             self._hang_up()
         if self._connection is None:
             knock(self._uri)

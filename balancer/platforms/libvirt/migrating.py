@@ -10,7 +10,7 @@ from balancer.domain.site_file import SiteHost
 from balancer.errors import BalancerError, PlatformError
 from balancer.platforms.base import MigrationOrder
 from balancer.platforms.libvirt.knock import knock
-from balancer.platforms.libvirt.library import Connection, Domain, close_quietly, library, open_connection
+from balancer.platforms.libvirt.library import Connection, Domain, close_quietly, is_alive, library, open_connection
 from balancer.platforms.libvirt.link import HostLink
 from balancer.platforms.libvirt.words import NOT_ANSWERING, is_lost, platform_error
 
@@ -70,7 +70,7 @@ class RunningMigration:
             domain = connection.lookupByUUIDString(self.order.vm_id)
             domain.migrateToURI3(self._target.peer_uri or self._target.uri, self._parameters(), self._flags())
         except libvirt.libvirtError as error:
-            self.lost = connection is not None and (connection.isAlive() != 1 or is_lost(error))
+            self.lost = connection is not None and (not is_alive(connection) or is_lost(error))
             raise platform_error(self._source.name, operation, error) from error
         except OSError as error:
             raise PlatformError(self._source.name, operation, error.strerror or str(error), NOT_ANSWERING) from error

@@ -123,7 +123,7 @@ class LibvirtPlatform:
         return replace(seen, error=ours.error) if ours is not None and seen.phase is MigrationPhase.ENDED else seen
 
     def _status_at_source(self, order: MigrationOrder) -> MigrationStatus:
-        """A migration that was seen under way, by us or begun by us, and is no more, has ended; any other is unknown."""
+        """One that was begun by us, or seen under way, and is no more, has ended; of any other nothing is known."""
         operation = f"ask how far {order.move.vm} has come"
         try:
             link = self._link(order.move.source, operation)
