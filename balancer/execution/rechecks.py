@@ -22,6 +22,7 @@ def why_not_move(step: Step, cluster: Cluster, unsettled: Iterable[JournalEntry]
         _too_many_doubts(cluster, limits),
         _another_guest(step, vm),
         _not_where_it_was(step, vm),
+        _already_held(vm, unsettled),
         _not_in_the_state(step, vm),
         _in_doubt(step, vm, cluster),
         _target_refuses(step, vm, cluster),

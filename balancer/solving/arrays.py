@@ -87,6 +87,20 @@ class Arrays:
         """Hosts that may be on or off as we like."""
         return self.may_sleep | self.may_wake
 
+    @cached_property
+    def has_soft_limits(self) -> bool:
+        return bool(self.soft_price.any())
+
+    @cached_property
+    def ceiling(self) -> Floats:
+        """Limits, and the rounding above them that is not taken for a fault."""
+        return self.limit + self.slack
+
+    @cached_property
+    def idle_need(self) -> Bools:
+        """Where a unit needs nothing of a resource: it then fits even where the limit is passed."""
+        return np.equal(self.need, 0.0)
+
     def with_headroom(self, factor: float) -> Arrays:
         """Return the same with limits a little tighter, so that a count of hosts leaves room to pack."""
         return replace(self, limit=self.limit * factor)
@@ -142,6 +156,14 @@ def arrays_of(problem: Problem) -> Arrays:
         max_guests=np.inf if problem.max_moves is None else problem.max_moves,
         max_mib=np.inf if problem.max_mib is None else problem.max_mib,
     )
+
+
+def every(mask: Bools) -> Bools:
+    """Say where something holds for all resources (the last axis); numpy is slow on an axis of two."""
+    whole = np.ones(mask.shape[:-1], dtype=bool)
+    for resource in range(mask.shape[-1]):
+        whole &= mask[..., resource]
+    return whole
 
 
 def _table(rows: Sequence[Sequence[float]], columns: int) -> Floats:

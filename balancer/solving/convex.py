@@ -13,7 +13,7 @@ import pulp
 
 from balancer.solving.arrays import Arrays, Floats
 
-FIRST_TANGENTS = np.linspace(0.05, 1.0, 20)  # shares of a host; the rounds add what is missing between them
+FIRST_TANGENTS = np.linspace(0.1, 1.0, 10)  # shares of a host; the rounds add what is missing between them
 
 
 @dataclass(frozen=True)

@@ -6,27 +6,30 @@ import numpy as np
 
 from balancer.solving.arrays import Bools, Floats, Ints
 from balancer.solving.score import load_cost
-from balancer.solving.state import NEVER, State
+from balancer.solving.state import State
 
 GAIN = 1e-10  # smaller gains are rounding
 
 
 class Work:
-    """Counts relocations and swaps, so that a search ends by effort and not by the clock."""
+    """Counts what the search does and tries, so that it ends by effort and not by the clock."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.done = limit, 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.done >= self.limit
 
     def one_more(self) -> bool:
         self.done += 1
         return self.done <= self.limit
 
 
-def descend(state: State, work: Work) -> None:
-    """Relocate and swap until neither gains anything."""
-    dirty = np.ones(len(state.on), dtype=bool)
-    while dirty.any():
-        dirty |= relocate_steepest(state, work)
+def descend(state: State, work: Work, dirty: Bools) -> None:
+    """Relocate and swap until neither gains anything; swaps are tried from the hosts that were touched."""
+    while dirty.any() and not work.is_over:
+        dirty = dirty | relocate_steepest(state, work)
         dirty = swap_sweep(state, work, dirty)
 
 
@@ -47,12 +50,13 @@ def relocate_steepest(state: State, work: Work) -> Bools:
 def swap_sweep(state: State, work: Work, dirty: Bools) -> Bools:
     """Offer each unit of a touched host the best partner to swap places with; return the hosts touched by that."""
     touched = np.zeros(len(state.on), dtype=bool)
-    for unit in np.flatnonzero(dirty[state.at]):
-        changes = swap_changes(state, int(unit))
-        other = int(changes.argmin())
-        if changes[other] < -GAIN and work.one_more():
-            touched[[state.at[unit], state.at[other]]] = True
-            swap(state, int(unit), other)
+    for unit in np.flatnonzero(dirty[state.at] & ~state.arrays.held):
+        if not work.one_more():
+            return touched
+        partner = best_partner(state, int(unit))
+        if partner is not None:
+            touched[[state.at[unit], state.at[partner]]] = True
+            swap(state, int(unit), partner)
     return touched
 
 
@@ -63,37 +67,55 @@ def swap(state: State, unit: int, other: int) -> None:
     state.relocate(other, first)
 
 
-def swap_changes(state: State, unit: int) -> Floats:
-    """Return the change of J by swapping a unit with each other one, infinite where it is not legal."""
+def best_partner(state: State, unit: int) -> int | None:
+    """Return the unit with which a swap gains most, None where none gains."""
+    partners = partners_of(state, unit)
+    if not len(partners):
+        return None
+    changes = swap_changes(state, unit, partners)
+    best = int(changes.argmin())
+    return int(partners[best]) if changes[best] < -GAIN else None
+
+
+def partners_of(state: State, unit: int) -> Ints:
+    """Return the units with which a swap is legal: hosts, groups, room on both ends, budget."""
     arrays, here, there = state.arrays, int(state.at[unit]), state.at
-    extra = arrays.need - arrays.need[unit]
-    here_after, there_after = state.load[here] + extra, state.load[there] - extra
-    legal = (here_after <= arrays.limit[here] + arrays.slack[here]).all(axis=1)
-    legal &= (there_after <= (arrays.limit + arrays.slack)[there]).all(axis=1)
-    legal &= _may_change_places(state, unit, here, there)
-    if not legal.any():
-        return np.full(len(there), NEVER)
-    now = load_cost(arrays, state.load)
-    changes = load_cost(arrays, here_after, here) - now[here] + load_cost(arrays, there_after, there) - now[there]
-    others = np.arange(len(there))
-    changes += arrays.place_cost[unit, there] - arrays.place_cost[unit, here] + state.grouping[unit, there]
-    changes += arrays.place_cost[:, here] - arrays.place_cost[others, there] + state.grouping[:, here]
-    return np.where(legal, changes, NEVER)
-
-
-def _may_change_places(state: State, unit: int, here: int, there: Ints) -> Bools:
-    """Which units may go where this one is, and it where they are, as far as hosts, groups and budget go."""
-    arrays = state.arrays
     opens = state.on & ~state.closing
-    legal = arrays.allowed[unit, there] & ~state.blocked[unit, there] & opens[there] & (there != here)
-    legal &= arrays.allowed[:, here] & ~state.blocked[:, here] & ~arrays.held
-    # Two members of one soft group change its price together in a way that neither sees alone.
-    legal &= ~(state.grouping.any(axis=1) & bool(state.grouping[unit].any()))
-    if arrays.held[unit] or not opens[here]:
-        legal[:] = False
+    if not opens[here]:
+        return np.zeros(0, dtype=np.int64)
+    welcome = arrays.allowed[unit] & ~state.blocked[unit] & opens
+    welcome[here] = False
+    legal = welcome[there] & arrays.allowed[:, here] & ~state.blocked[:, here] & ~arrays.held
+    if state.grouping[unit].any():
+        # Two members of one soft group change its price together in a way that neither sees alone.
+        legal &= ~state.grouping.any(axis=1)
+    for resource in range(arrays.need.shape[1]):
+        need = arrays.need[:, resource]
+        room_here = arrays.ceiling[here, resource] - state.load[here, resource] + need[unit]
+        room_there = (arrays.ceiling[:, resource] - state.load[:, resource] - need[unit])[there] + need
+        legal &= (need <= room_here) & (room_there >= 0)
+    return _within_budget(state, unit, np.flatnonzero(legal))
+
+
+def _within_budget(state: State, unit: int, others: Ints) -> Ints:
+    arrays, here, there = state.arrays, state.at[unit], state.at[others]
+    if not (np.isfinite(arrays.max_guests) or np.isfinite(arrays.max_mib)):
+        return others
     unit_step = np.not_equal(there, arrays.home[unit]).astype(np.int64) - int(here != arrays.home[unit])
-    other_step = np.not_equal(here, arrays.home).astype(np.int64) - np.not_equal(there, arrays.home)
-    guests = unit_step * arrays.guests[unit] + other_step * arrays.guests
-    mib = unit_step * arrays.mib[unit] + other_step * arrays.mib
-    legal &= ((guests <= state.guests_left) | (guests <= 0)) & ((mib <= state.mib_left + 1e-6) | (mib <= 0))
-    return np.asarray(legal, dtype=bool)
+    other_step = np.not_equal(here, arrays.home[others]).astype(np.int64) - np.not_equal(there, arrays.home[others])
+    guests = unit_step * arrays.guests[unit] + other_step * arrays.guests[others]
+    mib = unit_step * arrays.mib[unit] + other_step * arrays.mib[others]
+    within = (guests <= max(state.guests_left, 0)) & (mib <= max(state.mib_left, 0) + 1e-6)
+    return others[within]
+
+
+def swap_changes(state: State, unit: int, others: Ints) -> Floats:
+    """Return the change of J by swapping a unit with each of these."""
+    arrays, here, there = state.arrays, int(state.at[unit]), state.at[others]
+    extra = arrays.need[others] - arrays.need[unit]
+    load_here, load_there = state.load[here], state.load[there]
+    changes = load_cost(arrays, load_here + extra, here) - load_cost(arrays, load_here, here)
+    changes += load_cost(arrays, load_there - extra, there) - load_cost(arrays, load_there, there)
+    changes += arrays.place_cost[unit, there] - arrays.place_cost[unit, here] + state.grouping[unit, there]
+    changes += arrays.place_cost[others, here] - arrays.place_cost[others, there] + state.grouping[others, here]
+    return np.asarray(changes, dtype=np.float64)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from balancer.solving.arrays import Floats
+from balancer.solving.arrays import Floats, every
 from balancer.solving.descent import Work
 from balancer.solving.state import NEVER, State
 
@@ -79,9 +79,9 @@ def make_room(state: State, unit: int, work: Work) -> bool:
     """Move one other unit out of the way, so that a unit fits where it left."""
     arrays = state.arrays
     welcome = arrays.allowed[unit] & state.on & ~state.closing & ~state.blocked[unit]
-    lacking = state.load + arrays.need[unit] - arrays.limit - arrays.slack
+    lacking = state.load + arrays.need[unit] - arrays.ceiling
     movable = state.affordable() & ~arrays.held & welcome[state.at]
-    movable &= ((arrays.need >= lacking[state.at]) | (arrays.need[unit] == 0)).all(axis=1)
+    movable &= every((arrays.need >= lacking[state.at]) | arrays.idle_need[unit])
     candidates = np.flatnonzero(movable & np.isfinite(state.arriving).any(axis=1))
     if not len(candidates):
         return False

@@ -54,7 +54,8 @@ def _searched(
             advised = flow.on
         wanted = _legal_wish(arrays, arrays.on_today if advised is None else advised)
         emptied = False
-        for tightly in (False, True):
+        sleepers = bool((arrays.on_today & arrays.may_sleep & ~wanted).any())
+        for tightly in (False, True) if sleepers else (False,):
             solution, done = search(arrays, wanted, work, tightly)
             best, emptied = better(best, (score(arrays, solution), solution)), emptied or done
         if emptied:

@@ -6,9 +6,13 @@ and trips over some of HiGHS's words for "stopped"; what is said here comes from
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import highspy
@@ -40,6 +44,7 @@ def solve(
     gap: float = 1e-6,
 ) -> Outcome:
     """Run HiGHS on a PuLP model, bounded by nodes; `start` is a known answer by variable name."""
+    _hush()
     solver = _WarmHiGHS(
         start,
         mip=integer,
@@ -53,6 +58,23 @@ def solve(
     )
     solver.actualSolve(model)
     return solver.outcome(model, integer)
+
+
+@cache
+def _hush() -> None:
+    """Swallow the banner that the first HiGHS of a process prints before it can be told not to."""
+    sys.stdout.flush()
+    flush = ctypes.CDLL(None).fflush
+    flush(None)
+    kept = os.dup(1)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            highspy.Highs()
+            flush(None)
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 class _WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]

@@ -55,10 +55,10 @@ def load_of(arrays: Arrays, at: Ints) -> Floats:
 
 def load_cost(arrays: Arrays, load: Floats, hosts: int | slice | Ints = slice(None)) -> Floats:
     """Return what hosts that are on cost by their load, summed over resources; `load` may have leading axes."""
-    cost = (arrays.curve[hosts] * load * load).sum(axis=-1)
-    if arrays.soft_price.any():
+    cost = np.einsum("...r,...r->...", arrays.curve[hosts], load * load)
+    if arrays.has_soft_limits:
         over = np.maximum(load - np.minimum(arrays.soft_limit[hosts], 1e300), 0.0)
-        cost = cost + (arrays.soft_price[hosts] * over).sum(axis=-1)
+        cost = cost + np.einsum("...r,...r->...", arrays.soft_price[hosts], over)
     return np.asarray(cost, dtype=np.float64)
 
 

@@ -24,7 +24,7 @@ def search(arrays: Arrays, wanted: Bools, work: Work, tightly: bool) -> tuple[So
     ease_faults(state, work)
     sleepers = [int(host) for host in np.flatnonzero(~wanted & arrays.may_sleep & state.on)]
     emptied = empty_hosts(state, sleepers, work, tightly)
-    descend(state, work)
+    descend(state, work, state.on)
     return state.solution(), emptied
 
 
@@ -34,9 +34,10 @@ def shake(arrays: Arrays, start: Solution, work: Work, rng: np.random.Generator,
     best_state = State(arrays, start)
     for _ in range(restarts):
         state = best_state.copy()
-        if work.done >= work.limit or not _kick(state, rng, work):
+        touched = _kick(state, rng, work)
+        if work.is_over or not touched.any():
             break
-        descend(state, work)
+        descend(state, work, touched)
         found = state.solution()
         found_score = score(arrays, found)
         if found_score.beats(best_score):
@@ -44,18 +45,19 @@ def shake(arrays: Arrays, start: Solution, work: Work, rng: np.random.Generator,
     return best
 
 
-def _kick(state: State, rng: np.random.Generator, work: Work, guests: int = 4) -> bool:
-    """Put a few guests on other hosts where they may be, at random."""
-    kicked = False
+def _kick(state: State, rng: np.random.Generator, work: Work, guests: int = 4) -> Bools:
+    """Put a few guests on other hosts where they may be, at random; return the hosts that were touched."""
+    touched = np.zeros(len(state.on), dtype=bool)
     for _ in range(guests):
-        changes = state.changes()
-        legal = np.flatnonzero(np.isfinite(changes).any(axis=1))
-        if not len(legal) or not work.one_more():
-            return kicked
-        unit = int(rng.choice(legal))
-        state.relocate(unit, int(rng.choice(np.flatnonzero(np.isfinite(changes[unit])))))
-        kicked = True
-    return kicked
+        legal = np.isfinite(state.changes())
+        units = np.flatnonzero(legal.any(axis=1))
+        if not len(units) or not work.one_more():
+            return touched
+        unit = int(rng.choice(units))
+        host = int(rng.choice(np.flatnonzero(legal[unit])))
+        touched[[state.at[unit], host]] = True
+        state.relocate(unit, host)
+    return touched
 
 
 def better(first: tuple[Score, Solution], second: tuple[Score, Solution]) -> tuple[Score, Solution]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from balancer.solving.arrays import Arrays, Bools, Floats
+from balancer.solving.arrays import Arrays, Bools, Floats, every
 from balancer.solving.families import Family
 from balancer.solving.score import Solution, count_in, load_cost, load_of
 
@@ -71,8 +71,8 @@ class State:
     def has_room(self, unit: int, host: int) -> bool:
         """Whether a unit fits on a host, by its limits and its groups; a host over its limit takes nothing."""
         arrays = self.arrays
-        fits = self.load[host] + arrays.need[unit] <= arrays.limit[host] + arrays.slack[host]
-        return bool((fits | (arrays.need[unit] == 0)).all() and not self.blocked[unit, host])
+        fits = self.load[host] + arrays.need[unit] <= arrays.ceiling[host]
+        return bool((fits | arrays.idle_need[unit]).all() and not self.blocked[unit, host])
 
     def units_on(self, host: int) -> list[int]:
         return [int(unit) for unit in np.flatnonzero(self.at == host)]
@@ -130,7 +130,7 @@ class State:
         """Work out anew what arriving at a host and leaving it costs."""
         arrays, load = self.arrays, self.load[host]
         with_unit = load + arrays.need
-        fits = ((with_unit <= arrays.limit[host] + arrays.slack[host]) | (arrays.need == 0)).all(axis=1)
+        fits = every((with_unit <= arrays.ceiling[host]) | arrays.idle_need)
         opens = self.on[host] and not self.closing[host]
         legal = fits & arrays.allowed[:, host] & ~self.blocked[:, host] & (self.at != host) & ~arrays.held & opens
         now = load_cost(arrays, load, host)
@@ -143,7 +143,7 @@ class State:
     def _refresh_unit(self, unit: int) -> None:
         arrays, need = self.arrays, self.arrays.need[unit]
         with_unit = self.load + need
-        fits = ((with_unit <= arrays.limit + arrays.slack) | (need == 0)).all(axis=1)
+        fits = every((with_unit <= arrays.ceiling) | arrays.idle_need[unit])
         legal = fits & arrays.allowed[unit] & ~self.blocked[unit] & self.on & ~self.closing & ~arrays.held[unit]
         legal[self.at[unit]] = False
         costs = load_cost(arrays, with_unit) - load_cost(arrays, self.load)

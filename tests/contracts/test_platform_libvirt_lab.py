@@ -20,6 +20,7 @@ from balancer.domain.host import HostState
 from balancer.domain.placement import Move
 from balancer.domain.site_file import SiteFile
 from balancer.domain.vm import Movable, VmState
+from balancer.errors import PlatformError
 from balancer.platforms.base import MigrationOrder, MigrationPhase, Platform, Whereabouts
 from balancer.platforms.libvirt import LibvirtPlatform
 from tests.contracts.platform_contract import PlatformContract, begin_slowly, order_for, see_it_end, wait_until
@@ -228,6 +229,31 @@ def test_an_aborted_migration_says_so(bench: LabBench) -> None:
     order = begin_slowly(bench)
     bench.platform.abort_migration(order)
     assert "it was given up on request, and the guest stays at its source" in see_it_end(bench, order)
+
+
+def test_a_migration_can_be_given_up_the_moment_it_was_begun(bench: LabBench) -> None:
+    order = order_for(bench, bench.runner, slowly=True)
+    bench.platform.begin_migration(order)
+    bench.platform.abort_migration(order)
+    assert see_it_end(bench, order) != ""
+    assert bench.platform.whereabouts(order.vm_id).is_settled_on("hv1")
+
+
+def test_a_guest_leaves_once_at_a_time(bench: LabBench) -> None:
+    order = begin_slowly(bench)
+    elsewhere = MigrationOrder(Move(bench.runner, "hv1", "hv3"), order.vm_id)
+    with pytest.raises(PlatformError, match="it is on its way already"):
+        bench.platform.begin_migration(elsewhere)
+
+
+def test_a_disk_that_is_being_copied_is_a_reason_to_stay_on(bench: LabBench) -> None:
+    bench.lab.start_guest("files-1", "hv2", disk="local", persistent=False)
+    copy = ["--dest", "/var/lib/libvirt/images/copy.raw", "--transient-job", "--bandwidth", "1"]
+    bench.lab.virsh("hv2", "blockcopy", "files-1", "vda", *copy)
+    try:
+        assert bench.platform.reasons_to_stay_on("hv2") == ("files-1 is active here, its disk vda is being copied",)
+    finally:
+        bench.lab.virsh("hv2", "blockjob", "files-1", "vda", "--abort")
 
 
 def test_a_local_disk_keeps_a_guest_where_it_is_and_says_why(bench: LabBench) -> None:

@@ -4,8 +4,8 @@ Start reading at `lab.py`. By hand: `python -m tests.lab up`, `status`, `load`, 
 """
 
 from .commands import LabError
-from .guests import Counter
+from .guests import Counter, Guest
 from .lab import Lab
 from .requirements import missing
 
-__all__ = ["Counter", "Lab", "LabError", "missing"]
+__all__ = ["Counter", "Guest", "Lab", "LabError", "missing"]

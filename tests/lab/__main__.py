@@ -15,14 +15,16 @@ from .requirements import missing
 
 def main() -> int:
     arguments = parser().parse_args()
+    arguments.dir = arguments.dir.resolve()
     if lacks := missing():
         print("the lab lacks: " + ", ".join(lacks), file=sys.stderr)
         return 1
     try:
-        return int(arguments.command(arguments) or 0)
+        arguments.command(arguments)
     except LabError as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     load = commands.add_parser("load", help="change how much of a CPU a running guest burns")
     load.add_argument("guest")
     load.add_argument("percent", type=int)
-    load.set_defaults(command=lambda given: Lab.found_in(given.dir).set_load(given.guest, given.percent))
+    load.set_defaults(command=change_load)
 
     commands.add_parser("down", help="remove the lab with all that belongs to it").set_defaults(command=take_down)
     return top
@@ -52,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
 def bring_up(given: argparse.Namespace) -> None:
     began = time.monotonic()
     lab = Lab(hosts=given.hosts, directory=given.dir, accel=given.accel)
-    wanted = [guest_wanted(text) for text in given.guests]
+    wanted = [guest_wanted(lab, text) for text in given.guests]
     lab.up()
     for name, host, percent in wanted:
         lab.start_guest(name, host, load_percent=percent)
@@ -62,12 +64,17 @@ def bring_up(given: argparse.Namespace) -> None:
     print(f"try:        virsh -c {lab.hosts[0].uri} list --all")
 
 
-def guest_wanted(text: str) -> tuple[str, str, int]:
+def guest_wanted(lab: Lab, text: str) -> tuple[str, str, int]:
     name, at, rest = text.partition("@")
     host, colon, percent = rest.partition(":")
     if not (name and at and host) or (colon and not percent.isdigit()):
         raise LabError(f"a guest is written NAME@HOST or NAME@HOST:PERCENT, not '{text}'")
-    return name, host, int(percent or 10)
+    return name, lab.host(host).name, int(percent or 10)
+
+
+def change_load(given: argparse.Namespace) -> None:
+    Lab.found_in(given.dir).set_load(given.guest, given.percent)
+    print(f"{given.guest} now burns {given.percent} % of a CPU")
 
 
 def show_status(given: argparse.Namespace) -> None:

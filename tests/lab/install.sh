@@ -7,7 +7,7 @@ here=$(dirname "$(readlink -f "$0")")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/balancer-lab
 # The order is that of loading: each module's dependencies come before it.
 modules="button evdev virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_balloon"
-# Mount points for each host's own libvirt directories.
+# Each host mounts its own directories over these. The package that would make them also enables system services.
 mount_points="/etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt"
 
 missing_packages() {
@@ -16,55 +16,65 @@ missing_packages() {
     done <"$here/packages.txt"
 }
 
-has_kernel() {
-    [ -s "$cache/vmlinuz" ] && [ -s "$cache/modules/order" ]
+missing_mount_points() {
+    for directory in $mount_points; do [ -d "$directory" ] || echo "$directory"; done
 }
 
-has_mount_points() {
-    for directory in $mount_points; do [ -d "$directory" ] || return 1; done
+# The order of the modules is written last, so it says that all the rest is there.
+missing_kernel() {
+    [ -s "$cache/modules/order" ] || echo "guest-kernel"
+}
+
+missing() {
+    missing_packages
+    missing_mount_points
+    missing_kernel
 }
 
 # No package may start a daemon of the machine's own: the lab runs libvirtd only inside its namespaces.
 forbid_services() {
     [ -e /usr/sbin/policy-rc.d ] && return
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
     chmod 755 /usr/sbin/policy-rc.d
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 }
 
 install_packages() {
+    [ -n "$1" ] || return 0
     forbid_services
     export DEBIAN_FRONTEND=noninteractive
     # shellcheck disable=SC2086
-    apt-get install -y -qq --no-install-recommends $1 >/dev/null ||
-        { apt-get update -qq && apt-get install -y -qq --no-install-recommends $1 >/dev/null; }
+    apt-get install -y -qq --no-install-recommends $1 >/dev/null
+}
+
+# The name behind the meta-package, for example linux-image-6.1.0-40-cloud-amd64.
+kernel_package() {
+    apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
 }
 
 fetch_kernel() {
-    package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-    [ -n "$package" ] || { echo "the lab lacks a guest kernel: apt knows no linux-image-cloud-amd64" >&2; return; }
     work=$(mktemp -d)
-    chmod 755 "$work"
-    (cd "$work" && apt-get download -qq "$package" 2>/dev/null && dpkg -x ./*.deb unpacked)
+    # apt downloads as a user of its own, who has to be let in.
+    chmod 777 "$work"
+    (cd "$work" && apt-get download -qq "$(kernel_package)" && dpkg -x ./*.deb unpacked)
     mkdir -p "$cache/modules"
-    for module in $modules; do
-        find "$work/unpacked/lib/modules" -name "$module.ko" -exec cp {} "$cache/modules/" \;
-    done
     cp "$work"/unpacked/boot/vmlinuz-* "$cache/vmlinuz"
+    for module in $modules; do
+        cp "$(find "$work/unpacked/lib/modules" -name "$module.ko")" "$cache/modules/"
+    done
     for module in $modules; do echo "$module.ko"; done >"$cache/modules/order"
     rm -rf "$work"
 }
 
-packages=$(missing_packages)
-if [ -z "$packages" ] && has_kernel && has_mount_points; then
-    exit 0
-fi
+lacks=$(missing)
+[ -n "$lacks" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "the lab lacks: $(echo $packages) $(has_kernel || echo 'a guest kernel')"
-    echo "run this script as root on Debian to install them"
+    echo "the lab lacks:" $lacks
+    echo "run $0 as root on Debian to install them"
     exit 0
 fi
-if [ -n "$packages" ]; then install_packages "$(echo $packages)"; fi
-has_kernel || fetch_kernel
+[ -n "$(kernel_package)" ] || apt-get update -qq
+install_packages "$(missing_packages)"
+[ -z "$(missing_kernel)" ] || fetch_kernel
 # shellcheck disable=SC2086
 mkdir -p $mount_points

@@ -17,7 +17,7 @@ PROGRAMS = {
     "qemu-system-x86_64": "qemu-system-x86",
 }
 MOUNT_POINTS = [Path(f"/{parent}/libvirt") for parent in ("etc", "var/lib", "var/log", "var/cache")]
-LIBVIRT_QEMU_DRIVER = Path("/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so")
+QEMU_DRIVER = "*/libvirt/connection-driver/libvirt_driver_qemu.so"
 
 
 def cache_directory() -> Path:
@@ -30,7 +30,7 @@ def missing() -> list[str]:
     if os.geteuid() != 0:
         return ["root (namespaces, mounts and bridges need it)"]
     lacks = [f"{package} ({program})" for program, package in PROGRAMS.items() if not shutil.which(program)]
-    if not LIBVIRT_QEMU_DRIVER.exists():
+    if not any(Path("/usr/lib").glob(QEMU_DRIVER)):
         lacks.append("libvirt-daemon-driver-qemu")
     lacks += [f"the directory {path}" for path in MOUNT_POINTS if not path.is_dir()]
     if not (cache_directory() / "modules/order").exists():

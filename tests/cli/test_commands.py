@@ -1,0 +1,147 @@
+"""The command line as scripts and people use it: exit codes, formats, and errors in words."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from balancer.cli import run
+from balancer.domain.cluster import Cluster
+from balancer.domain.plan import Plan
+from balancer.formats import read, read_text, to_json
+from tests.drawing import cluster
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "docs" / "example"
+EVEN = "schema: balancer.policy/1\nobjectives: {even_load: {weight: 1}, few_moves: {weight: 0.02}}\n"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("SITE", "POLICY", "SECRETS", "STATE"):
+        monkeypatch.delenv(f"BALANCER_{name}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    """A skewed snapshot and a policy that evens it."""
+    snapshot, policy = tmp_path / "s.json", tmp_path / "p.yaml"
+    snapshot.write_text(to_json(cluster("h1 64: a=8/3 b=8/3 | h2 64:")))
+    policy.write_text(EVEN)
+    return str(snapshot), str(policy)
+
+
+def test_the_example_of_the_readme_plans(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["plan", "--snapshot", f"{EXAMPLE}/snapshot.yaml", "--policy", f"{EXAMPLE}/policy.yaml"])
+    said = capsys.readouterr().out
+    assert code == 2
+    assert re.match(r"Move \d+ guests \(\d+\.\d GiB, .*\) and put hv2, hv4 to sleep; CPU deviation", said)
+    assert "phone (a PBX card is passed through)" in said
+
+
+def test_a_plan_as_json_is_the_format_and_can_be_verified(files: tuple[str, str], tmp_path: Path, capsys) -> None:
+    snapshot, policy = files
+    assert run(["plan", "--snapshot", snapshot, "--policy", policy, "--format", "json"]) == 2
+    text = capsys.readouterr().out
+    plan = read_text(text, Plan, "stdout")
+    assert [step.move.target for step in plan.moves] == ["h2"]
+    assert json.loads(text)["steps"][0].keys() >= {"id", "rank", "wave", "depends_on", "action", "because"}
+    written = tmp_path / "plan.json"
+    written.write_text(text)
+    assert run(["verify", "--plan", str(written), "--snapshot", snapshot, "--policy", policy]) == 0
+    broken = plan.model_copy(update={"steps": (plan.steps[0].model_copy(update={"source": "h2", "target": "h1"}),)})
+    written.write_text(to_json(broken))
+    assert run(["verify", "--plan", str(written), "--snapshot", snapshot, "--policy", policy]) == 1
+    assert "it is on h1" in capsys.readouterr().out
+
+
+def test_exit_codes_of_plan(files: tuple[str, str], tmp_path: Path) -> None:
+    snapshot, policy = files
+    assert run(["plan", "--snapshot", snapshot, "--policy", policy]) == 2
+    assert run(["plan", "--snapshot", snapshot, "--policy", policy, "--exit-zero"]) == 0
+    even, doubtful = tmp_path / "even.json", tmp_path / "doubtful.json"
+    even.write_text(to_json(cluster("h1 64: a=8/3 | h2 64: b=8/3")))
+    assert run(["plan", "--snapshot", str(even), "--policy", policy]) == 0
+    seen = {**json.loads(to_json(cluster("h1 64: a=8/3 b=8/3 | h2 64:")))}
+    seen["doubts"] = [{"subject": "host:h1", "kind": "stale", "detail": "last seen 9 min ago"}]
+    doubtful.write_text(json.dumps(seen))
+    assert run(["plan", "--snapshot", str(doubtful), "--policy", policy]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["plan", "--snapshot", "none.json"], 1, "none.json: there is no such file"),
+        (["plan", "--nonsense"], 64, "No such option"),
+        (["zzz"], 64, "No such command"),
+        (["schema", "zzz"], 64, "Invalid value"),
+        (["explain", "zzz"], 1, "no kind of constraint or objective"),
+        (["power", "wake"], 1, "give a host, or --all"),
+        (["power", "wake", "nobody"], 1, "has no BMC in the site file"),
+        (["run", "--site", "none.yaml"], 1, "none.yaml: there is no such file"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_a_code(arguments: list[str], code: int, words: str, capsys) -> None:
+    assert run(arguments) == code
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_a_setting_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("BALANCER_LEASE_SECONDS", "soon")
+    assert run(["hosts"]) == 1
+    assert "BALANCER_LEASE_SECONDS: 'soon'" in capsys.readouterr().err
+
+
+def test_check_names_every_fault_and_warns_of_selectors(files: tuple[str, str], tmp_path: Path, capsys) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(EVEN + "headrom: {}\nmode: akt\n")
+    assert run(["check", str(bad)]) == 1
+    said = capsys.readouterr().err
+    assert f"{bad}:3: unknown key `headrom`" in said
+    assert f"{bad}:4: `mode` is 'akt'" in said
+    loose = tmp_path / "loose.yaml"
+    loose.write_text(EVEN + "constraints: [{kind: stay, match: {app: none}}]\n")
+    assert run(["check", str(loose), "--snapshot", files[0]]) == 0
+    assert "no guest bears app=none" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "plan", "policy", "site"])
+def test_schemas_are_printed(kind: str, capsys) -> None:
+    assert run(["schema", kind]) == 0
+    assert json.loads(capsys.readouterr().out)["properties"]["schema"]["const"] == f"balancer.{kind}/1"
+
+
+def test_explain_says_promise_formula_and_example(capsys) -> None:
+    assert run(["explain", "apart"]) == 0
+    said = capsys.readouterr().out
+    assert "Keep the members of a group apart." in said
+    assert "<= at_most" in said
+    assert "{kind: apart" in said
+
+
+def test_without_a_site_the_embedded_one_is_looked_at(tmp_path: Path, capsys) -> None:
+    assert run(["hosts"]) == 0
+    assert "hv12" in capsys.readouterr().out
+    target = tmp_path / "seen.json"
+    assert run(["snapshot", "--output", str(target)]) == 0
+    assert len(read(target, Cluster).hosts) == 12
+    assert run(["power", "status"]) == 0
+    assert capsys.readouterr().out.count("answers") == 12
+
+
+def test_an_embedded_host_is_put_through_its_power_test(capsys) -> None:
+    assert run(["power", "test", "hv01"]) == 1
+    assert "hv01 failed its power test" in capsys.readouterr().out
+
+
+def test_the_generated_reference_is_up_to_date() -> None:
+    import runpy
+
+    made = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))["reference"]()
+    assert (ROOT / "docs" / "policy.md").read_text() == made, "run: python docs/make_reference.py"
