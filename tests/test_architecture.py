@@ -75,6 +75,7 @@ def test_every_part_is_on_the_map() -> None:
         "commands",
         "embedded",
         "leadership",
+        "saved",
         "settings",
         "__init__",
         "__main__",

@@ -12,6 +12,7 @@ from rich.text import Text
 from balancer.commands.exits import DONE, ERROR, REFUSED
 from balancer.commands.opening import PolicyPath, SitePath, is_embedded, the_policy, the_site
 from balancer.commands.screen import err, out
+from balancer.commands.thinking import SavePath
 from balancer.cycle import run_cycle
 from balancer.domain.plan import Mode, Plan
 from balancer.embedded import live_a_day
@@ -22,6 +23,7 @@ from balancer.leadership import Leadership, leading
 from balancer.planning import verify
 from balancer.policy import Policy
 from balancer.reporting.text import plan_text
+from balancer.saved import save_cycle
 from balancer.service import Service
 from balancer.settings import load_settings
 from balancer.site import Site, limits_of
@@ -38,6 +40,7 @@ def run(
     mode: Annotated[Mode | None, typer.Option(help="Overrides the policy's mode.")] = None,
     site: SitePath = None,
     policy: PolicyPath = None,
+    save: SavePath = None,
 ) -> int:
     """Watch the cluster and, in mode act, balance it. Without a site file: a day of the embedded simulated site."""
     settings = load_settings()
@@ -46,17 +49,17 @@ def run(
     wanted = the_policy(policy, mode)
     with the_site(site) as opened:
         if once:
-            return _run_once(opened, wanted, settings.lease_seconds)
+            return _run_once(opened, wanted, settings.lease_seconds, save)
         Service(opened, wanted, settings.state, settings.lease_seconds).run()
     return DONE
 
 
-def _run_once(site: Site, policy: Policy, lease_seconds: float) -> int:
+def _run_once(site: Site, policy: Policy, lease_seconds: float, save: Path | None) -> int:
     if policy.mode is not Mode.ACT:
-        return _show(site, policy)[0]
+        return _show(site, policy, save)[0]
     with leading(site, lease_seconds) as leadership:
         _settle(site)
-        code, plan = _show(site, policy)
+        code, plan = _show(site, policy, save)
         return code if plan is None else _carry_out(site, plan, policy, leadership)
 
 
@@ -65,10 +68,12 @@ def _settle(site: Site) -> None:
         out.print(Text.assemble(("settled ", "yellow"), str(settled)))
 
 
-def _show(site: Site, policy: Policy) -> tuple[int, Plan | None]:
+def _show(site: Site, policy: Policy, save: Path | None) -> tuple[int, Plan | None]:
     """Print what this cycle found; the plan comes back when it may be carried out."""
     with err.status("looking and thinking ..."):
         cycle = run_cycle(site, policy)
+    if save is not None:
+        save_cycle(cycle, policy, save)
     out.print(plan_text(cycle.plan, cycle.seen, out.width))
     for objection in cycle.objections:
         err.print(Text(f"withdrawn, it is not safe, a fault of the balancer's own: {objection}", style="bold red"))

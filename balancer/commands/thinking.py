@@ -31,8 +31,11 @@ from balancer.objectives import Objective
 from balancer.planning import verify as verify_plan
 from balancer.policy import Policy
 from balancer.reporting.text import plan_text
+from balancer.saved import replay_cycle, save_cycle
 
 SnapshotPath = Annotated[Path | None, typer.Option("--snapshot", help="Plan for this snapshot, with no hypervisor.")]
+
+SavePath = Annotated[Path | None, typer.Option("--save", help="Write snapshot, policy, memory and plan to this file.")]
 
 
 class Format(StrEnum):
@@ -67,11 +70,15 @@ def plan(
     policy: PolicyPath = None,
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TEXT,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Leave with 0 also when there is a plan.")] = False,
+    save: SavePath = None,
+    replay: Annotated[Path | None, typer.Option(help="Decide this saved cycle again.")] = None,
 ) -> int:
     """Say what would be done, and why; nothing is touched. Exit code 0: nothing to do, 2: a plan, 3: refused."""
     wanted = the_policy(policy)
     with err.status("looking and thinking ..."):
-        cycle = _cycle(snapshot, site, wanted)
+        cycle = replay_cycle(replay) if replay else _cycle(snapshot, site, wanted)
+    if save is not None:
+        save_cycle(cycle, wanted, save)
     if format is Format.JSON:
         sys.stdout.write(to_json(cycle.plan) + "\n")
     else:

@@ -39,7 +39,7 @@ def look(site: ActingSite) -> Cluster:
         links=seen.links,
         doubts=(*doubts, *_open_questions(unsettled)),
     )
-    return known
+    return _with_journaled_moves(known, unsettled)
 
 
 def _explained(

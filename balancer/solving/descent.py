@@ -106,7 +106,7 @@ def _within_budget(state: State, unit: int, others: Ints) -> Ints:
     guests = unit_step * arrays.guests[unit] + other_step * arrays.guests[others]
     mib = unit_step * arrays.mib[unit] + other_step * arrays.mib[others]
     within = (guests <= max(state.guests_left, 0)) & (mib <= max(state.mib_left, 0) + 1e-6)
-    return others[within]
+    return np.asarray(others[within], dtype=np.int64)
 
 
 def swap_changes(state: State, unit: int, others: Ints) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from balancer.domain.placement import Placement
@@ -11,6 +13,9 @@ from balancer.solving.descent import Work
 from balancer.solving.problem import Decision, Problem
 from balancer.solving.score import Score, Solution, score
 from balancer.solving.search import better, search, shake
+
+if TYPE_CHECKING:
+    from balancer.solving.aggregate import Flow
 
 HEADROOMS = (1.0, 0.995, 0.99, 0.98, 0.965)  # the last host often fits only where the count leaves some room
 
@@ -25,7 +30,9 @@ def find_placement(problem: Problem) -> Decision:
     work = Work(problem.effort.iterations)
     flow = solve_flow(arrays, problem.effort, problem.seed)
     found, best = _searched(arrays, problem, flow.on, work, score_now)
-    bound = flow.bound
+    bound, nodes = flow.bound, flow.nodes
+    if _is_small(arrays, problem) and not is_proved(found, score_now, bound):
+        found, best, bound, nodes = _solved(arrays, problem, (found, best), score_now, flow)
     return Decision(
         placement=_placement(problem, arrays, best),
         objective_now=score_now.cost,
@@ -35,9 +42,26 @@ def find_placement(problem: Problem) -> Decision:
         excess=found.excess,
         proved_optimal=is_proved(found, score_now, bound),
         gap=norm_gap(found, score_now, bound),
-        nodes=flow.nodes,
+        nodes=nodes,
         iterations=work.done,
     )
+
+
+def _is_small(arrays: Arrays, problem: Problem) -> bool:
+    return int(arrays.allowed.sum()) + len(arrays.hosts) <= problem.effort.exact_binaries
+
+
+def _solved(
+    arrays: Arrays, problem: Problem, best: tuple[Score, Solution], score_now: Score, flow: Flow
+) -> tuple[Score, Solution, float | None, int]:
+    """Let the exact model improve on the search, and on the bound where it covers every legal placement."""
+    from balancer.solving.exact import solve_exactly
+
+    exact = solve_exactly(arrays, best[1], score_now, problem.effort, problem.seed)
+    score_best, solution = better(best, (exact.score, exact.solution))
+    covers_all = score_now.excess <= 1e-9
+    bounds = [b for b in (flow.bound, exact.bound if covers_all else None) if b is not None]
+    return score_best, solution, max(bounds, default=None), flow.nodes + exact.nodes
 
 
 def _searched(

@@ -43,7 +43,7 @@ def solve(
     start: Mapping[str, float] | None = None,
     gap: float = 1e-6,
 ) -> Outcome:
-    """Run HiGHS on a PuLP model, bounded by nodes; `start` is a known answer by variable name."""
+    """Run HiGHS on a PuLP model, bounded by nodes; `start` is a known answer, by the names of the integer variables."""
     _hush()
     solver = _WarmHiGHS(
         start,
@@ -54,7 +54,7 @@ def solve(
         gapAbs=1e-9,
         random_seed=seed,
         parallel="off",
-        mip_max_nodes=nodes,
+        mip_max_nodes=max(1, nodes),
     )
     solver.actualSolve(model)
     return solver.outcome(model, integer)
@@ -86,18 +86,15 @@ class _WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
 
     def callSolver(self, lp: Any) -> None:
         if self._start is not None:
-            solution = highspy.HighsSolution()
-            solution.col_value = [self._start.get(variable.name, 0.0) for variable in lp.variables()]
-            lp.solverModel.setSolution(solution)
+            known = [(v.index, self._start[v.name]) for v in lp.variables() if v.name in self._start]
+            lp.solverModel.setSolution(len(known), [i for i, _ in known], [value for _, value in known])
         lp.solverModel.run()
 
     def findSolutionValues(self, lp: Any) -> tuple[int, int]:
         solution = lp.solverModel.getSolution()
-        values, prices = list(solution.col_value), list(solution.row_dual)
+        values = list(solution.col_value)
         for variable in lp.variables():
             variable.varValue = values[variable.index] if values else None
-        for row in lp.constraints.values():
-            row.pi = prices[row.index] if prices else None
         # PuLP's words are not used: `outcome` asks HiGHS.
         return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
 

@@ -13,8 +13,9 @@ from balancer.domain.shapes import Cost, Shape
 class Effort:
     """How hard to think, counted in work rather than in seconds: a busy machine decides the same."""
 
-    nodes: int = 2000  # branch-and-bound nodes for each model
-    iterations: int = 200_000  # relocations and swaps that the search may apply, over all its starts
+    nodes: int = 2000  # branch-and-bound nodes for one run of the aggregate model
+    exact_nodes: int = 400  # the same for all rounds of the exact model, which are much dearer
+    iterations: int = 200_000  # relocations made and swaps tried by the search, over all its starts
     restarts: int = 30  # times that the search shakes its best placement and descends again
     exact_binaries: int = 5000  # size up to which the assignment is modelled guest by guest
     exact_rounds: int = 6  # times that the exact model is refined at its own answer

@@ -59,6 +59,16 @@ def test_a_plan_as_json_is_the_format_and_can_be_verified(files: tuple[str, str]
     assert "it is on h1" in capsys.readouterr().out
 
 
+def test_a_saved_cycle_is_decided_again_as_it_was(files: tuple[str, str], tmp_path: Path, capsys) -> None:
+    snapshot, policy = files
+    saved = str(tmp_path / "cycle.json")
+    assert run(["plan", "--snapshot", snapshot, "--policy", policy, "--format", "json", "--save", saved]) == 2
+    first = json.loads(capsys.readouterr().out)
+    assert run(["plan", "--replay", saved, "--format", "json"]) == 2
+    again = json.loads(capsys.readouterr().out)
+    assert {**again, "id": ""} == {**first, "id": ""}
+
+
 def test_exit_codes_of_plan(files: tuple[str, str], tmp_path: Path) -> None:
     snapshot, policy = files
     assert run(["plan", "--snapshot", snapshot, "--policy", policy]) == 2

@@ -1,12 +1,13 @@
 #!/bin/bash
+# shellcheck disable=SC1091,SC2154
 # The power button of a lab host. Its BMC calls: chassis.sh HOST_DIRECTORY 0x20 get power
 #                                                chassis.sh HOST_DIRECTORY 0x20 set power|reset|shutdown 0|1
 set -u
 host=$1
 here=$(dirname "$(readlink -f "$0")")
 . "$host/host.env"
-# By this a lab finds its leftovers.
-export "$mark"
+# By this variable in its environment a lab finds what it left behind.
+export "${mark?}"
 
 # A PID alone may belong to a stranger by now; one inside the host's network namespace does not.
 is_on() {

@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # PID 1 of a lab guest. Each second it says on its first serial port who it is and how far it has counted:
 #
 #     lab boot=5f0c... tick=12 load=30 memory=0
@@ -13,7 +14,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t cgroup2 cgroup /sys/fs/cgroup
 mount -t tmpfs -o size=90% work /work
-for module in $(cat /modules/order); do insmod "/modules/$module"; done
+while read -r module; do insmod "/modules/$module"; done </modules/order
 
 burn=/sys/fs/cgroup/burn
 

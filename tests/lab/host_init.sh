@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC1091,SC2154
 # PID 1 of a lab host, inside its own network, mount, UTS and PID namespaces: host_init.sh HOST_DIRECTORY
 #
 # SIGTERM shuts the host down softly, SIGUSR1 starts libvirtd again after it was killed, SIGKILL from outside pulls the plug.

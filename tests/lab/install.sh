@@ -69,7 +69,7 @@ fetch_kernel() {
 lacks=$(missing)
 [ -n "$lacks" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "the lab lacks:" $lacks
+    echo "the lab lacks: $lacks" | xargs
     echo "run $0 as root on Debian to install them"
     exit 0
 fi

@@ -27,6 +27,10 @@ def remove(directory: Path) -> None:
         run("ip", "netns", "delete", namespace.name)
     if Path(f"/sys/class/net/{UPLINK}").exists():
         run("ip", "link", "delete", UPLINK)
+    remove_directory(directory)
+
+
+def remove_directory(directory: Path) -> None:
     if (directory / LABEL).exists():
         shutil.rmtree(directory)
 

@@ -121,6 +121,20 @@ def test_a_guest_that_runs_twice_freezes_itself_and_both_hosts() -> None:
     assert {doubt.kind for doubt in found.cluster.doubts} == {"clash"}
 
 
+def test_a_guest_that_runs_twice_is_listed_where_it_was() -> None:
+    before = picture(look("h1"), look("h2", sighting("h2")))
+    found = picture(look("h1", sighting("h1")), look("h2", sighting("h2")), memory=before.memory)
+    assert where(found) == ("h2", None, VmState.RUNNING)
+
+
+def test_a_guest_that_is_shut_off_is_on_its_way_as_long_as_its_migration_lasts() -> None:
+    both = look("h1", sighting("h1", VmState.SHUT_OFF)), look("h2", sighting("h2", VmState.SHUT_OFF))
+    for looks in ((both[0], look("h2")), both):
+        found = picture(*looks, in_flight={WEB: ("h1", "h2")})
+        assert where(found) == ("h1", "h2", VmState.SHUT_OFF)
+        assert found.cluster.doubts == ()
+
+
 def test_a_definition_left_behind_is_listed_and_no_guest() -> None:
     found = picture(look("h1", sighting("h1")), look("h2", sighting("h2", VmState.SHUT_OFF)))
     assert where(found) == AT_REST

@@ -67,8 +67,9 @@ def test_what_cannot_be_is_said_and_not_used(cores: float, words: str) -> None:
     assert found.cores is None and words in found.absurd
 
 
-def test_a_host_whose_counters_go_backwards_is_absurd() -> None:
-    found = rates(counted(0, 0, busy=100, idle=100), counted(10, 0, busy=50, idle=200), 4, {})
+@pytest.mark.parametrize(("busy", "idle"), [(50, 200), (200, 50)])
+def test_a_host_whose_counters_go_backwards_is_absurd(busy: int, idle: int) -> None:
+    found = rates(counted(0, 0, busy=100, idle=100), counted(10, 0, busy=busy, idle=idle), 4, {})
     assert found.cores is None and "went backwards" in found.absurd
 
 

@@ -115,13 +115,13 @@ def _disk(disk: Element, shared: SharedStorage) -> Disk:
     return Disk(
         target=(target.get("dev") or "?") if target is not None else "?",
         pool=pool,
-        local_source=_local_source(disk, source, pool, shared),
+        local_source=_local_source(source, pool, shared),
     )
 
 
-def _local_source(disk: Element, source: Element | None, pool: str | None, shared: SharedStorage) -> str | None:
+def _local_source(source: Element | None, pool: str | None, shared: SharedStorage) -> str | None:
     """Return what of a disk is on this host alone: nothing of an empty drive, nothing of one that a network brings."""
-    if source is None or disk.get("type") in {"network", "nvme"}:
+    if source is None:
         return None
     if pool is not None:
         volume = f"{pool}/{source.get('volume')}"

@@ -1,0 +1,40 @@
+"""A saved cycle (`balancer.cycle/1`): all that is needed to decide it again; what a user attaches to a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field
+
+from balancer.cycle import Cycle, think
+from balancer.domain.cluster import Cluster
+from balancer.domain.memory import NOTHING_REMEMBERED, Memory
+from balancer.domain.plan import Plan
+from balancer.domain.value import Value
+from balancer.formats import read, to_json
+from balancer.policy import Policy
+
+CYCLE_SCHEMA: Final = "balancer.cycle/1"
+
+
+class SavedCycle(Value):
+    """What was seen, wanted, remembered and planned."""
+
+    schema_: Literal["balancer.cycle/1"] = Field(default=CYCLE_SCHEMA, alias="schema")
+    snapshot: Cluster
+    policy: Policy
+    memory: Memory = NOTHING_REMEMBERED
+    plan: Plan
+
+
+def save_cycle(cycle: Cycle, policy: Policy, path: Path) -> None:
+    """Write a cycle down; it holds no secrets, for neither snapshots nor policies do."""
+    saved = SavedCycle(snapshot=cycle.seen, policy=policy, memory=cycle.memory, plan=cycle.plan)
+    path.write_text(to_json(saved) + "\n", encoding="utf-8")
+
+
+def replay_cycle(path: Path) -> Cycle:
+    """Decide a saved cycle again; with the same versions the plan is the same but for its id."""
+    saved = read(path, SavedCycle)
+    return think(saved.snapshot, saved.policy, saved.memory)
