@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -74,6 +75,8 @@ def embedded_default_policy() -> Policy:
 def live_a_day(policy_path: Path | None, out: Console, pace_seconds: float = SECONDS_TO_LOOK_AT_A_CYCLE) -> int:
     """Run the embedded site for a day at high speed and print each cycle as it happens."""
     policy = load_policy(policy_path) if policy_path else embedded_default_policy()
+    # systemd and container engines say SIGTERM: it ends the day as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with the_embedded_site(MIDNIGHT) as site:
         day = _Day(site, policy, out, pace_seconds)
         try:

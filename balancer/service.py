@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from queue import SimpleQueue
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -34,35 +35,28 @@ class Service:
 
     def __init__(self, site: Site, policy: Policy, state: Path, lease_seconds: float) -> None:
         self._site, self._policy, self._state, self._lease_seconds = site, policy, state, lease_seconds
-        self._stop = threading.Event()
+        # A queue that a signal handler may use at any moment; an Event would lock itself up on a second signal.
+        self._told_to_stop: SimpleQueue[int] = SimpleQueue()
         self._hands = ThreadPoolExecutor(max_workers=4, thread_name_prefix="acting")
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; running migrations are let finish, nothing new is begun."""
         for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: self._stop.set())
+            signal.signal(name, lambda number, _: self._told_to_stop.put(number))
         with ExitStack() as held:
-            held.callback(self._site.close)
-            if self._policy.mode is not Mode.RECOMMEND:
-                leadership = held.enter_context(leading(self._site, self._lease_seconds))
-                for settled in settle_the_past(self._site.acting):
-                    log.info(str(settled))
-            scheduler = self._scheduler()
-            if self._policy.mode is not Mode.RECOMMEND:
-                scheduler.add_job(leadership.renew, "interval", seconds=self._lease_seconds / 3, max_instances=1)
-            scheduler.start()
-            self._stop.wait()
-            scheduler.shutdown(wait=True)
+            if self._policy.mode is Mode.ACT:
+                self._lead(held)
+            cycles = _every(self._policy.interval_seconds, self._cycle)
+            self._told_to_stop.get()
+            cycles.shutdown(wait=True)
             self._let_finish()
 
-    def _scheduler(self) -> BackgroundScheduler:
-        seconds = self._policy.interval_seconds
-        scheduler = BackgroundScheduler(timezone="UTC")
-        options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": max(1, int(seconds / 2))}
-        scheduler.add_job(
-            self._cycle, "interval", seconds=seconds, next_run_time=datetime.now().astimezone(), **options
-        )
-        return scheduler
+    def _lead(self, held: ExitStack) -> None:
+        """Take the right to act, keep it until the last migration has ended, and settle what an earlier run left."""
+        leadership = held.enter_context(leading(self._site, self._lease_seconds))
+        held.callback(_every(self._lease_seconds / 3, leadership.renew).shutdown)
+        for settled in settle_the_past(self._site.acting):
+            log.info(str(settled))
 
     def _let_finish(self) -> None:
         for runner in list(self._site.runners):
@@ -119,6 +113,15 @@ class Service:
         new = self._state / f".{HEALTH_FILE}.new"
         new.write_text(json.dumps(facts))
         new.replace(self._state / HEALTH_FILE)
+
+
+def _every(seconds: float, job: Callable[[], object]) -> BackgroundScheduler:
+    """Do a job now and again after so many seconds, one at a time; a late one is done once, not made up for."""
+    scheduler = BackgroundScheduler(timezone="UTC")
+    options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": max(1, int(seconds / 2))}
+    scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now().astimezone(), **options)
+    scheduler.start()
+    return scheduler
 
 
 def why_unhealthy(state: Path, now: datetime) -> str:

@@ -149,6 +149,7 @@ class _Test:
         else:
             marks.prove_identity(self._host, found.proof)
         marks.prove_wake(self._host, now, boot_seconds)
+        marks.release(self._host)
         marks.uncordon(self._host)
         words = f"went and returned alone, and answered after {in_words(boot_seconds)}"
         return PowerTest(self._host, True, words, boot_seconds)

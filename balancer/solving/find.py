@@ -13,10 +13,12 @@ from balancer.solving.descent import Work
 from balancer.solving.problem import Decision, Problem
 from balancer.solving.score import Score, Solution, score
 from balancer.solving.search import better, search, shake
+from balancer.solving.squeeze import squeeze
 
 if TYPE_CHECKING:
     from balancer.solving.aggregate import Flow
 
+SQUEEZES = 10  # shakes that a packing gets before its hosts are given up
 HEADROOMS = (1.0, 0.995, 0.99, 0.98, 0.965)  # the last host often fits only where the count leaves some room
 
 
@@ -72,21 +74,37 @@ def _searched(
 
     best = score_now, Solution.today(arrays)
     mending = score_now.excess > 1e-9
+    rng = np.random.default_rng(problem.seed)
+    tried: set[bytes] = set()
     for headroom in HEADROOMS:
         if headroom < 1 or mending or advised is None:
-            flow = solve_flow(arrays.with_headroom(headroom), problem.effort, problem.seed, mending)
-            advised = flow.on
+            advised = solve_flow(arrays.with_headroom(headroom), problem.effort, problem.seed, mending).on
         wanted = _legal_wish(arrays, arrays.on_today if advised is None else advised)
-        emptied = False
-        sleepers = bool((arrays.on_today & arrays.may_sleep & ~wanted).any())
-        for tightly in (False, True) if sleepers else (False,):
-            solution, done = search(arrays, wanted, work, tightly)
-            best, emptied = better(best, (score(arrays, solution), solution)), emptied or done
+        if wanted.tobytes() in tried:
+            continue
+        tried.add(wanted.tobytes())
+        best, emptied = _tried(arrays, wanted, work, best, rng)
         if emptied:
             break
-    rng = np.random.default_rng(problem.seed)
     shaken = shake(arrays, best[1], work, rng, problem.effort.restarts)
     return better(best, (score(arrays, shaken), shaken))
+
+
+def _tried(
+    arrays: Arrays, wanted: Bools, work: Work, best: tuple[Score, Solution], rng: np.random.Generator
+) -> tuple[tuple[Score, Solution], bool]:
+    """Search with these hosts on, in every way there is; say whether all the others could be emptied."""
+    sleepers = bool((arrays.on_today & arrays.may_sleep & ~wanted).any())
+    emptied = False
+    for tightly in (False, True) if sleepers else (False,):
+        solution, done = search(arrays, wanted, work, tightly)
+        best, emptied = better(best, (score(arrays, solution), solution)), emptied or done
+    if emptied:
+        return best, True
+    squeezed = squeeze(arrays, wanted, work, rng, SQUEEZES)
+    if squeezed is None:
+        return best, False
+    return better(best, (score(arrays, squeezed), squeezed)), True
 
 
 def _legal_wish(arrays: Arrays, wanted: Bools) -> Bools:

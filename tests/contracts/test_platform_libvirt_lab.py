@@ -52,7 +52,7 @@ class LabBench:
         self.platform = self.another_platform()
 
     def another_platform(self) -> LibvirtPlatform:
-        path = self.lab.site_file(platform={"kind": "libvirt", "poll_deadline_seconds": 5.0})
+        path = self.lab.site_file(platform={"kind": "libvirt", "poll_deadline_seconds": 10.0})
         site = SiteFile.model_validate(YAML(typ="safe").load(path))
         self.opened.append(LibvirtPlatform(site, WallClock()))
         return self.opened[-1]

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from balancer.domain.plan import Action, Step
+from balancer.errors import PlatformError
 from balancer.execution import Result, Settled, Verdict, look, settle_the_past
 from balancer.platforms.base import MigrationOrder, MigrationPhase, MigrationStatus, Whereabouts
 from balancer.platforms.simulated import SimulatedPlatform
@@ -99,6 +100,42 @@ class TestMoves:
         found = settled(stage.with_platform(Losing(stage.world)))
         assert (found.verdict, found.alarm) == (Verdict.FAILED, True)
 
+    def test_a_guest_that_is_nowhere_may_be_where_nobody_was_asked(self, stage: Stage) -> None:
+        class Losing(SimulatedPlatform):
+            def whereabouts(self, vm_id: str) -> Whereabouts:
+                return Whereabouts(not_asked={"h2": "does not answer"})
+
+        begun(stage, MOVE_A)
+        assert settled(stage.with_platform(Losing(stage.world))).verdict is Verdict.UNKNOWN
+
+    def test_an_orphan_that_outlived_its_deadline_is_given_up(self, stage: Stage) -> None:
+        stage.world.hang_migration("a")
+        stage.world.move_by_hand("a", "h3")
+        begun(stage, MOVE_A, seconds_ago=121)
+        found = settled(stage)
+        assert (found.verdict, found.words) == (Verdict.ADOPTED, "given up after 2 min, and it still runs")
+        assert settled(stage).verdict is Verdict.UNDONE
+        assert stage.is_running("a")
+
+    def test_an_orphan_that_cannot_be_stopped_becomes_a_doubt(self, stage: Stage) -> None:
+        class Stubborn(SimulatedPlatform):
+            def abort_migration(self, order: MigrationOrder) -> None:
+                raise PlatformError("h1", "abort", "the monitor is busy")
+
+        stage.world.hang_migration("a")
+        stage.world.move_by_hand("a", "h3")
+        begun(stage, MOVE_A, seconds_ago=200)
+        stubborn = stage.with_platform(Stubborn(stage.world))
+        assert settled(stubborn).verdict is Verdict.UNKNOWN
+        assert "vm:a" in look(stubborn.site).doubted
+
+    def test_a_guest_that_arrived_is_not_sent_on_before_its_arrival_is_settled(self, stage: Stage) -> None:
+        begun(stage, MOVE_A)
+        stage.world.move_by_hand("a", "h3")
+        stage.wait(60)
+        (outcome,) = stage.run(move("a", "h3", "h2")).outcomes
+        assert outcome.result is Result.REFUSED and "an earlier step has not ended" in outcome.detail
+
     def test_a_guest_that_is_at_its_source_is_not_undone_while_the_target_is_silent(self, stage: Stage) -> None:
         """The target may hold a copy that the source knows nothing of."""
         begun(stage, MOVE_A)
@@ -135,6 +172,14 @@ class TestPowerOff:
         assert stage.store.marks.of("h3").cordon is not None
         stage.wait(3600)
         assert stage.is_running("late")
+
+    def test_a_bmc_that_says_off_while_the_host_answers_is_not_believed(self, stage: Stage) -> None:
+        begun(stage, power(Action.POWER_OFF, "h3"))
+        stage.world.swap_bmcs("h3", "h2")
+        stage.world.stop_guest("c")
+        stage.world.cut_power("h2")
+        assert settled(stage).verdict is Verdict.ADOPTED
+        assert not stage.store.marks.of("h3").asleep_by_us
 
     def test_one_that_nobody_can_see_stays_a_doubt(self, stage: Stage) -> None:
         begun(stage, power(Action.POWER_OFF, "h3"), seconds_ago=301)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Action
 from balancer.domain.violation import Violation
+from balancer.errors import PlatformError
 from balancer.execution import Limits, Result
+from balancer.platforms.base import MigrationOrder, MigrationStatus
+from balancer.platforms.simulated import SimulatedPlatform
 from balancer.store.journal import EntryState
 from balancer.store.marks import CordonedBy
 from tests.execution.stage import Stage, build, move, power, sleep_steps, wake_steps
@@ -43,6 +47,13 @@ class TestMoves:
         runner.advance()
         assert len(stage.world.transit.under_way) == 2
         assert runner.run_to_end().done[2].step.vm == "c"
+
+    def test_no_more_than_the_cluster_allows_are_on_their_way(self, tmp_path: Path) -> None:
+        stage = build(tmp_path, {"h1": ["a"], "h2": ["b"], "h3": [], "h4": []})
+        runner = stage.runner(move("a", "h1", "h3"), move("b", "h2", "h4"), limits=Limits(concurrent=1))
+        runner.advance()
+        assert len(stage.world.transit.under_way) == 1
+        assert len(runner.run_to_end().done) == 2
 
     def test_a_full_target_does_not_hold_up_the_others(self, tmp_path: Path) -> None:
         stage = build(tmp_path, {"h1": ["a"], "h2": ["b"], "h3": ["c"], "h4": [], "h5": []})
@@ -109,6 +120,12 @@ class TestSurprises:
         assert results(report) == {"move-a": Result.DONE, "move-b": Result.REFUSED}
         assert stage.places()["b"] == "h1"
 
+    def test_a_group_may_be_apart_while_it_is_on_its_way(self, stage: Stage) -> None:
+        def parted(before: Cluster, during: Cluster) -> list[Violation]:
+            return [Violation("together", "vm:a", 1, "a and b are apart", at_rest_only=True)]
+
+        assert len(stage.run(move("a", "h1", "h3"), move("b", "h1", "h3"), gate=parted).done) == 2
+
     def test_a_move_waits_for_room_that_one_in_flight_will_make(self, stage: Stage) -> None:
         def one_at_a_time(before: Cluster, during: Cluster) -> list[Violation]:
             crowded = len(during.guests_of("h2")) > 1
@@ -135,8 +152,6 @@ class TestSurprises:
         assert results(report) == {"move-a": Result.DONE, "move-b": Result.SKIPPED}
 
     def test_a_balancer_that_was_overtaken_does_nothing_more(self, stage: Stage) -> None:
-        from dataclasses import replace
-
         token = stage.store.lease.acquire("old", 30, stage.clock.now())
         stage.site = replace(stage.site, token=token)
         stage.wait(31)
@@ -154,6 +169,20 @@ class TestWhatTheGuestSays:
         report = stage.run(move("a", "h1", "h3"), move("b", "h1", "h3", "move-a"))
         assert results(report) == {"move-a": Result.DONE, "move-b": Result.DONE}
         assert report.outcomes[0].detail == "though the job said: timed out during operation"
+
+    def test_a_job_that_nobody_can_see_has_not_ended(self, stage: Stage) -> None:
+        """The guest is at its source, as it is until the last instant of every migration."""
+
+        class Blind(SimulatedPlatform):
+            def migration_status(self, order: MigrationOrder) -> MigrationStatus:
+                raise PlatformError("h1", "ask for the job", "timed out")
+
+        stage.world.hang_migration("a")
+        runner = stage.with_platform(Blind(stage.world)).runner(move("a", "h1", "h3"))
+        for _ in range(5):
+            assert runner.advance()
+            stage.wait(10)
+        assert stage.world.transit.under_way
 
     def test_a_failed_migration_leaves_the_guest_running_at_its_source(self, stage: Stage) -> None:
         stage.world.fail_migration("a")

@@ -1,0 +1,38 @@
+"""Pack guests where no single step finds room: hosts may be overfull on the way, at a price, and not in the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from balancer.solving.arrays import Arrays, Bools
+from balancer.solving.descent import Work, descend
+from balancer.solving.score import Solution, score
+from balancer.solving.search import search, shake
+from balancer.solving.state import State
+
+OVERFULL = 30.0  # of a whole host: far above any J, so that overfull hosts are eased before anything gets cheaper
+
+
+def squeeze(arrays: Arrays, wanted: Bools, work: Work, rng: np.random.Generator, shakes: int) -> Solution | None:
+    """Find a legal placement on exactly these hosts; None where there is none to be found, or today breaks promises."""
+    if arrays.has_soft_limits or score(arrays, Solution.today(arrays)).excess > 0:
+        return None
+    loose = _loosened(arrays)
+    packed, emptied = search(loose, wanted, work, tightly=False)
+    if not emptied:
+        return None
+    if score(arrays, packed).excess > 0:
+        packed = shake(loose, packed, work, rng, shakes)
+    if score(arrays, packed).excess > 0:
+        return None
+    state = State(arrays, packed)
+    descend(state, work, state.on)
+    return state.solution()
+
+
+def _loosened(arrays: Arrays) -> Arrays:
+    """Turn each limit into a price; of what has no limit, nothing changes."""
+    price = np.where(np.isfinite(arrays.limit), OVERFULL / np.maximum(arrays.usable, 1e-9), 0.0)
+    return replace(arrays, limit=np.full(arrays.limit.shape, np.inf), soft_limit=arrays.limit, soft_price=price)
