@@ -94,7 +94,7 @@ class _Model:
         arrays = self.arrays
         away = arrays.allowed.copy()
         away[np.arange(len(arrays.home)), arrays.home] = False
-        takes = away.any(axis=0)
+        takes: list[bool] = away.any(axis=0).tolist()
         at_home = [np.flatnonzero(np.equal(arrays.home, host)) for host in range(len(arrays.hosts))]
         for resource in range(len(arrays.resources)):
             size = float(arrays.usable[:, resource].mean()) or 1.0
@@ -120,7 +120,7 @@ class _Model:
         arrives = 0 if into is None else (size / usable) * into
         self.lp += load == float(arrays.fixed[at]) / usable * self.on[host] + stays + arrives
         total = float(arrays.fixed[at] + arrays.need[:, resource].sum())
-        limit, today = float(min(arrays.limit[at], total)), float(arrays.load_today[at])
+        limit, today = float(min(arrays.reachable[at], total)), float(arrays.load_today[at])
         if self.mending and today > limit + arrays.slack[at]:
             over = self.lp.add_variable(f"fault_{host}_{resource}", 0, (today - limit) / usable)
             self.lp += load <= limit / usable * self.on[host] + over

@@ -97,6 +97,22 @@ class Arrays:
         return self.limit + self.slack
 
     @cached_property
+    def reachable(self) -> Floats:
+        """The fullest that hosts can be within their limits: guests come in whole MiB, mostly in whole GiB.
+
+        The models take this for the limit. Where a count of hosts is full to 99.9 %, it tells what can be packed.
+        """
+        reach = self.limit.copy()
+        for resource in range(self.need.shape[1]):
+            grain = _grain(self.need[:, resource])
+            finite = np.isfinite(reach[:, resource])
+            if grain and finite.any():
+                fixed = self.fixed[finite, resource]
+                steps = np.floor((self.ceiling[finite, resource] - fixed) / grain)
+                reach[finite, resource] = np.minimum(reach[finite, resource], fixed + steps * grain)
+        return reach
+
+    @cached_property
     def idle_need(self) -> Bools:
         """Where a unit needs nothing of a resource: it then fits even where the limit is passed."""
         return np.equal(self.need, 0.0)
@@ -156,6 +172,13 @@ def arrays_of(problem: Problem) -> Arrays:
         max_guests=np.inf if problem.max_moves is None else problem.max_moves,
         max_mib=np.inf if problem.max_mib is None else problem.max_mib,
     )
+
+
+def _grain(needs: Floats) -> int:
+    """Return what all needs are whole multiples of; 0 where that is nothing."""
+    if not np.equal(needs, np.round(needs)).all():
+        return 0
+    return int(np.gcd.reduce(needs.astype(np.int64))) if len(needs) else 0
 
 
 def every(mask: Bools) -> Bools:
