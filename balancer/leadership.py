@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from balancer.errors import SiteError
+import structlog
+
+from balancer.errors import SiteError, StoreError
 from balancer.site import Site
 from balancer.store.lease import Lease
+
+log = structlog.get_logger()
 
 
 class Leadership:
@@ -52,11 +57,30 @@ class Leadership:
 
 
 @contextmanager
-def leading(site: Site, seconds: float) -> Iterator[Leadership]:
-    """Hold the right to act on a site for as long as the block runs."""
-    leadership = Leadership(site, seconds)
+def leading(site: Site, seconds: float) -> Iterator[None]:
+    """Hold the right to act on a site for as long as the block runs; a thread of its own renews it.
+
+    Who loses it all the same (a frozen machine, a store that cannot be written) finds out at the next action: each is
+    begun in a transaction that checks the token.
+    """
+    if site.is_private:
+        yield
+        return
+    leadership, ended = Leadership(site, seconds), threading.Event()
     leadership.take()
+
+    def keep_renewing() -> None:
+        while not ended.wait(seconds / 3):
+            try:
+                leadership.renew()
+            except StoreError as failed:
+                log.warning("the right to act could not be renewed", cause=str(failed))
+
+    renewing = threading.Thread(target=keep_renewing, name="lease", daemon=True)
+    renewing.start()
     try:
-        yield leadership
+        yield
     finally:
+        ended.set()
+        renewing.join()
         leadership.give_back()

@@ -17,7 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from balancer.cycle import Cycle, run_cycle
 from balancer.domain.plan import Mode, Plan
 from balancer.errors import BalancerError
-from balancer.execution import Runner, settle_the_past
+from balancer.execution import Runner
 from balancer.formats import to_json
 from balancer.leadership import leading
 from balancer.policy import Policy
@@ -53,10 +53,13 @@ class Service:
 
     def _lead(self, held: ExitStack) -> None:
         """Take the right to act, keep it until the last migration has ended, and settle what an earlier run left."""
-        leadership = held.enter_context(leading(self._site, self._lease_seconds))
-        held.callback(_every(self._lease_seconds / 3, leadership.renew).shutdown)
-        for settled in settle_the_past(self._site.acting):
-            log.info(str(settled))
+        held.enter_context(leading(self._site, self._lease_seconds))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Find out what became of what was begun and is held by no runner."""
+        for settled in self._site.settle(self._policy):
+            (log.error if settled.alarm else log.info)(str(settled))
 
     def _let_finish(self) -> None:
         for runner in list(self._site.runners):
@@ -66,6 +69,8 @@ class Service:
 
     def _cycle(self) -> None:
         try:
+            if self._policy.mode is Mode.ACT:
+                self._settle()
             cycle = run_cycle(self._site, self._policy)
             self._answer(cycle)
         except BalancerError as failed:

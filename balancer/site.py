@@ -17,7 +17,8 @@ from balancer.domain.site_file import SiteFile
 from balancer.domain.units import gib
 from balancer.domain.violation import Violation, worsened
 from balancer.errors import HistoryError
-from balancer.execution import ActingSite, Gate, Limits, Runner, RunReport, look
+from balancer.execution import ActingSite, Gate, Limits, Runner, RunReport, Settled, look, settle_the_past
+from balancer.execution.runner import Held
 from balancer.formats import read
 from balancer.history import open_history
 from balancer.history.base import READING_COLUMNS, History
@@ -36,9 +37,10 @@ log = structlog.get_logger()
 class Site:
     """One cluster that is watched and, where the policy says so, acted on."""
 
-    def __init__(self, acting: ActingSite, history: History) -> None:
+    def __init__(self, acting: ActingSite, history: History, is_private: bool = False) -> None:
         self.acting = acting
         self.history = history
+        self.is_private = is_private  # nobody else can act on it, so the right to act needs no lease
         self.runners: list[Runner] = []
 
     @property
@@ -80,6 +82,12 @@ class Site:
         )
 
     # -- acting
+
+    def settle(self, policy: Policy) -> tuple[Settled, ...]:
+        """Find out what became of every step that was begun and that no runner holds: at start, and in each cycle."""
+        held = [runner.held() for runner in self.runners]
+        together = Held(entries=frozenset().union(*(one.entries for one in held)))
+        return settle_the_past(self.acting, limits_of(policy), together)
 
     def begin(self, plan: Plan, policy: Policy) -> Runner:
         """Hand a verified plan to a runner; it works when it is advanced, and holds its guests and hosts until then."""
@@ -147,4 +155,4 @@ def site_from(file: SiteFile, secrets: Path, state: Path, clock: Clock, world: W
     platform = open_platform(file, clock, world)
     switches = open_switches(file, secrets, world)
     history = open_history(file, state / "history.db", secrets, clock)
-    return Site(ActingSite(file, platform, switches, store, clock), history)
+    return Site(ActingSite(file, platform, switches, store, clock), history, is_private=world is not None)

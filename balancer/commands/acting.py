@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +18,9 @@ from balancer.cycle import run_cycle
 from balancer.domain.plan import Mode, Plan
 from balancer.embedded import live_a_day
 from balancer.errors import Fault, InputError
-from balancer.execution import Result, Runner, RunReport, settle_the_past
+from balancer.execution import Result, Runner, RunReport, Verdict
 from balancer.formats import read
-from balancer.leadership import Leadership, leading
+from balancer.leadership import leading
 from balancer.planning import verify
 from balancer.policy import Policy
 from balancer.reporting.text import plan_text
@@ -27,6 +28,8 @@ from balancer.saved import save_cycle
 from balancer.service import Service
 from balancer.settings import load_settings
 from balancer.site import Site, limits_of
+
+LONGEST_WAIT_FOR_THE_PAST = timedelta(minutes=10)
 
 
 def join(app: typer.Typer) -> None:
@@ -57,15 +60,25 @@ def run(
 def _run_once(site: Site, policy: Policy, lease_seconds: float, save: Path | None) -> int:
     if policy.mode is not Mode.ACT:
         return _show(site, policy, save)[0]
-    with leading(site, lease_seconds) as leadership:
-        _settle(site)
+    with leading(site, lease_seconds):
+        _settle(site, policy)
         code, plan = _show(site, policy, save)
-        return code if plan is None else _carry_out(site, plan, policy, leadership)
+        return code if plan is None else _carry_out(site, plan, policy)
 
 
-def _settle(site: Site) -> None:
-    for settled in settle_the_past(site.acting):
-        out.print(Text.assemble(("settled ", "yellow"), str(settled)))
+def _settle(site: Site, policy: Policy) -> None:
+    """Settle what an earlier run left; what still goes on is waited for, so that the next plan knows how it ended."""
+    give_up = site.clock.now() + LONGEST_WAIT_FOR_THE_PAST
+    said: set[str] = set()
+    while True:
+        found = site.settle(policy)
+        for settled in found:
+            if str(settled) not in said:
+                out.print(Text.assemble(("settled ", "yellow"), str(settled)))
+                said.add(str(settled))
+        if site.clock.now() > give_up or all(settled.verdict is not Verdict.ADOPTED for settled in found):
+            return
+        site.clock.sleep(limits_of(policy).poll_seconds)
 
 
 def _show(site: Site, policy: Policy, save: Path | None) -> tuple[int, Plan | None]:
@@ -89,8 +102,8 @@ def apply(
 ) -> int:
     """Carry out a plan that somebody has read, after proving it anew on a fresh look."""
     settings, wanted, proposed = load_settings(), the_policy(policy), read(plan, Plan)
-    with the_site(site) as opened, leading(opened, settings.lease_seconds) as leadership:
-        _settle(opened)
+    with the_site(site) as opened, leading(opened, settings.lease_seconds):
+        _settle(opened, wanted)
         now = opened.clock.now()
         if now > proposed.valid_until:
             raise InputError(
@@ -100,25 +113,24 @@ def apply(
         objections = verify(proposed, fresh, wanted)
         if objections:
             raise InputError([Fault(str(plan), str(objection)) for objection in objections])
-        return _carry_out(opened, proposed, wanted, leadership)
+        return _carry_out(opened, proposed, wanted)
 
 
-def _carry_out(site: Site, plan: Plan, policy: Policy, leadership: Leadership) -> int:
+def _carry_out(site: Site, plan: Plan, policy: Policy) -> int:
     runner = site.begin(plan, policy)
-    _watch(site, runner, limits_of(policy).poll_seconds, leadership)
+    _watch(site, runner, limits_of(policy).poll_seconds)
     report = site.finish(runner)
     _say(report)
     return DONE if len(report.done) == len(plan.steps) else ERROR
 
 
-def _watch(site: Site, runner: Runner, poll_seconds: float, leadership: Leadership) -> None:
+def _watch(site: Site, runner: Runner, poll_seconds: float) -> None:
     """Advance a runner to its end and show how far it has come."""
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"), TimeElapsedColumn()
     with Progress(*columns, console=err, transient=True) as bars:
         whole = bars.add_task("plan", total=None, detail="")
         shown: dict[str, TaskID] = {}
         while runner.advance():
-            leadership.renew()
             progress = runner.progress()
             bars.update(
                 whole, total=progress.steps, completed=progress.ended, detail=f"{progress.ended}/{progress.steps}"

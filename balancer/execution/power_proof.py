@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,12 +37,15 @@ class PowerTest:
         return f"{self.host} {'passed' if self.passed else 'failed'} its power test: {self.words}"
 
 
-def prove_power(site: ActingSite, host: str, limits: Limits | None = None) -> PowerTest:
+def prove_power(
+    site: ActingSite, host: str, limits: Limits | None = None, meanwhile: Callable[[], object] = lambda: None
+) -> PowerTest:
     """Switch an empty host off and on, watch that exactly its hypervisor goes and returns, and remember the proof.
 
-    Everything that speaks against switching it off speaks against the test, except what the test is to prove.
+    Everything that speaks against switching it off speaks against the test, except what the test is to prove. It takes
+    minutes; `meanwhile` is done at each look, such as to renew a lease that would run out with the host switched off.
     """
-    return _Test(site, host, limits or Limits()).run()
+    return _Test(site, host, limits or Limits(), meanwhile).run()
 
 
 class _Failed(Exception):
@@ -49,10 +53,11 @@ class _Failed(Exception):
 
 
 class _Test:
-    def __init__(self, site: ActingSite, host: str, limits: Limits) -> None:
+    def __init__(self, site: ActingSite, host: str, limits: Limits, meanwhile: Callable[[], object]) -> None:
         self._site = site
         self._host = host
         self._limits = limits
+        self._meanwhile = meanwhile
         self._plan_id = f"power-test:{host}:{site.now:%Y%m%dT%H%M%SZ}"
 
     def run(self) -> PowerTest:
@@ -108,6 +113,7 @@ class _Test:
     def _watch(self, work: Work, switch: PowerSwitch, witnesses: frozenset[str]) -> Ending:
         """Wait for the end of a step while all others are seen to answer."""
         while (ending := work.poll()) is None:
+            self._meanwhile()
             gone = sorted(name for name in witnesses if not self._site.platform.answers(name))
             if gone:
                 ending = self._another_went(switch, gone)
@@ -137,6 +143,7 @@ class _Test:
                     switch.power_on()
             if self._site.now >= give_up:
                 break
+            self._meanwhile()
             self._site.clock.sleep(self._limits.poll_seconds)
         return silent
 

@@ -191,6 +191,8 @@ def _power_on(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
 
 
 def _mark(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
+    if _is_young(site, entry):
+        return _say(entry, Verdict.ADOPTED, "it was written down a moment ago")
     is_closed = site.store.marks.of(entry.step.host or "").cordon is not None
     happened = is_closed == (entry.action is Action.CORDON)
     return _say(entry, Verdict.DONE if happened else Verdict.UNDONE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,16 @@ class Held:
     entries: frozenset[int] = frozenset()
     vms: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
+
+    @classmethod
+    def by(cls, runners: Iterable[Runner]) -> Held:
+        """Return what these runners hold together."""
+        each = [runner.held() for runner in runners]
+        return cls(
+            frozenset[int]().union(*(held.entries for held in each)),
+            frozenset[str]().union(*(held.vms for held in each)),
+            frozenset[str]().union(*(held.hosts for held in each)),
+        )
 
 
 class Runner:

@@ -94,7 +94,7 @@ class _Model:
         arrays = self.arrays
         away = arrays.allowed.copy()
         away[np.arange(len(arrays.home)), arrays.home] = False
-        takes: list[bool] = away.any(axis=0).tolist()
+        takes = np.flatnonzero(away.any(axis=0)).tolist()
         at_home = [np.flatnonzero(np.equal(arrays.home, host)) for host in range(len(arrays.hosts))]
         for resource in range(len(arrays.resources)):
             size = float(arrays.usable[:, resource].mean()) or 1.0
@@ -102,7 +102,7 @@ class _Model:
             for host in range(len(arrays.hosts)):
                 if isinstance(self.on[host], int) and not self.on[host]:
                     continue
-                into = self.lp.add_variable(f"into_{host}_{resource}", 0) if takes[host] else None
+                into = self.lp.add_variable(f"into_{host}_{resource}", 0) if host in takes else None
                 arriving += [] if into is None else [into]
                 self._load(host, resource, at_home[host], into, size)
             leaving = [(out, arrays.need[unit, resource] / size) for unit, out in enumerate(self.out)]

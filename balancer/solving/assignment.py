@@ -110,11 +110,12 @@ class Assignment:
         self.lp += load == float(arrays.fixed[at]) / usable * on + pulp.LpAffineExpression([n for n in needs if n[1]])
         limit, today = float(arrays.limit[at]), float(arrays.load_today[at])
         if np.isfinite(limit):
-            over = 0.0
+            over, reach = 0.0, float(arrays.reachable[at])
             if arrays.on_today[host] and today > limit + float(arrays.slack[at]):
                 takers = [x for u, x in self.on_host[host] if arrays.home[u] != host and arrays.need[u, resource]]
                 over = self._fault(f"{host}_{resource}", (today - limit) / usable, takers)
-            self.lp += load <= (limit + 0.5 * float(arrays.slack[at])) / usable * on + over
+                reach = limit
+            self.lp += load <= (reach + 0.5 * float(arrays.slack[at])) / usable * on + over
         priced = host_load(self.lp, arrays, at, load, on)
         self.loads.append(priced)
         self.cost.append(priced.cost)

@@ -116,6 +116,13 @@ class TestByWatching:
         assert prove_power(nameless.site, "h3").passed
         assert nameless.store.marks.of("h3").quarantine is None
 
+    def test_a_lease_that_is_renewed_meanwhile_brings_the_host_back(self, nameless: Stage) -> None:
+        token = nameless.store.lease.acquire("us", 30, nameless.clock.now())
+        assert token is not None
+        site = replace(nameless.site, token=token)
+        tested = prove_power(site, "h3", meanwhile=lambda: site.store.lease.renew(token, 30, site.now))
+        assert tested.passed and nameless.phase("h3") == "up"
+
     def test_a_moved_bmc_has_to_be_tested_again(self, nameless: Stage) -> None:
         prove_power(nameless.site, "h3")
         nameless.store.marks.cordon("h3", "to sleep", nameless.clock.now())

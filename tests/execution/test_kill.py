@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from balancer.domain.plan import Step
-from balancer.execution import Limits, Verdict, settle_the_past
+from balancer.execution import Held, Limits, Verdict, settle_the_past
 from balancer.power.base import PowerState
 from tests.execution.killing import Killed, Killer
 from tests.execution.stage import Stage, build, move, sleep_steps, wake_steps
@@ -63,7 +63,9 @@ def settle_in_time(stage: Stage, rounds: int = 60) -> None:
         stage.wait(30)
 
 
-@pytest.mark.parametrize("seconds_dead", [0, 40], ids=["restarted at once", "restarted later"])
+@pytest.mark.parametrize(
+    "seconds_dead", [pytest.param(0, id="restarted at once"), pytest.param(40, id="later", marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("story", [night, morning, a_bad_night], ids=lambda story: story.__name__)
 def test_killed_at_any_instant(tmp_path: Path, story: object, seconds_dead: int) -> None:
     instant = 0
@@ -130,5 +132,5 @@ def test_recovery_does_not_wait_for_a_step_of_a_runner_that_lives(tmp_path: Path
     stage = build(tmp_path, {"h1": ["a"], "h2": []})
     runner = stage.runner(move("a", "h1", "h2"))
     runner.advance()
-    assert settle_the_past(stage.site, held=runner.held()) == ()
+    assert settle_the_past(stage.site, held=Held.by([runner])) == ()
     assert [s.verdict for s in settle_the_past(stage.site)] == [Verdict.ADOPTED]

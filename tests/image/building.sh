@@ -1,4 +1,5 @@
 # Sourced by check.sh. Makes the base and builds the Dockerfile on it, in a storage of its own under $work.
+# shellcheck shell=sh disable=SC2046,SC2154  # options are words; $work is check.sh's
 
 BASE=docker.io/library/debian:bookworm-slim
 
@@ -24,9 +25,9 @@ make_base() {
 build_image() {
     echo "building the image ..."
     write_pip_settings
-    # shellcheck disable=SC2046  one option a word
     buildah bud --quiet --pull=never --network=host --format docker --secret "id=pip,src=$work/pip.conf" \
-        $(local_indexes | sed 's|.*|--volume &:&:ro|') --tag balancer:check "$here/../.." >"$work/log" 2>&1 ||
+        $(local_indexes | sed "s|.*|--volume &:&:ro|") \
+        --volume /etc/ssl/certs/ca-certificates.crt:/run/machine-ca.crt:ro --tag balancer:check "$here/../.." >"$work/log" 2>&1 ||
         failed "the image does not build: $(tail -n 30 "$work/log")"
 }
 
@@ -36,7 +37,8 @@ write_pip_settings() {
     python3 -m pip config list 2>/dev/null |
         sed -n "s/^.*\.\(index-url\|extra-index-url\|find-links\|trusted-host\|proxy\|no-index\)='\(.*\)'$/\1 = \2/p" |
         sort -u >>"$work/pip.conf"
-    echo "default-timeout = 180" >>"$work/pip.conf"
+    # The machine may trust an authority of its own; the base does not know it.
+    echo "cert = /run/machine-ca.crt" >>"$work/pip.conf"
 }
 
 # Directories of this machine that the settings point at; the build has to see them.

@@ -1,10 +1,13 @@
 #!/bin/sh
 # Builds the container image without an engine or a registry, and runs it as an engine would: not root, a read-only root
 # file system, an own PID 1. Where it cannot run it says what is missing and succeeds, except where CI=true.
+# shellcheck disable=SC2086,SC2154  # the image's commands are lists of words
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/image/building.sh
 . "$here/building.sh"
+# shellcheck source=tests/image/running.sh
 . "$here/running.sh"
 
 give_up() {

@@ -1,4 +1,5 @@
 # Sourced by check.sh. Runs the image as an engine would, from its own settings: user, environment, directory, commands.
+# shellcheck shell=sh disable=SC2034,SC2086,SC2154  # settings are lists of words; $work is check.sh's
 
 read_image() {
     container=$(buildah from --pull-never balancer:check)

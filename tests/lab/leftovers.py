@@ -23,10 +23,11 @@ def claim(directory: Path) -> None:
 
 def remove(directory: Path) -> None:
     wait_until(lambda: not kill_all(), 20, "rid of all processes of the lab")
+    # Before its other end: the kernel removes that some time after the namespace, and this one with it.
+    if has_uplink():
+        run("ip", "link", "delete", UPLINK)
     for namespace in namespaces():
         run("ip", "netns", "delete", namespace.name)
-    if Path(f"/sys/class/net/{UPLINK}").exists():
-        run("ip", "link", "delete", UPLINK)
     remove_directory(directory)
 
 
@@ -39,11 +40,15 @@ def found(directory: Path) -> list[str]:
     """What of a lab is there, in words."""
     things = [f"network namespace {each.name}" for each in namespaces()]
     things += [f"process {pid}" for pid in lab_processes()]
-    if Path(f"/sys/class/net/{UPLINK}").exists():
+    if has_uplink():
         things.append(f"network interface {UPLINK}")
     if (directory / LABEL).exists():
         things.append(f"directory {directory}")
     return things
+
+
+def has_uplink() -> bool:
+    return Path(f"/sys/class/net/{UPLINK}").exists()
 
 
 def namespaces() -> list[Path]:

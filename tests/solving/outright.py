@@ -130,10 +130,12 @@ def _price(shape: Shape, later: Cluster) -> float:
     """Return what a wish costs: its price times the share of its largest possible excess."""
     if isinstance(shape, HostMust) or shape.price is None:
         return 0.0
-    largest = {
-        AtMost: lambda s: len(s.vms) - s.limit,
-        Together: lambda s: len(s.vms) - 1,
-        CapacityShare: lambda s: 1 - s.share,
-        AllowedHosts: lambda s: 1.0,
-    }[type(shape)](shape)
-    return shape.price * shape_excess(shape, later) / largest
+    return shape.price * shape_excess(shape, later) / _largest_excess(shape)
+
+
+def _largest_excess(shape: AllowedHosts | AtMost | CapacityShare | Together) -> float:
+    if isinstance(shape, AtMost):
+        return len(shape.vms) - shape.limit
+    if isinstance(shape, Together):
+        return len(shape.vms) - 1
+    return 1 - shape.share if isinstance(shape, CapacityShare) else 1.0
