@@ -33,6 +33,7 @@ def serve(state: Path, policy: Path) -> None:
     platform = PlatformChoice(kind="simulated")
     file = SiteFile(cluster=CLUSTER, platform=platform, hosts=hosts, store=store_url(state))
     site = site_from(file, state, state, clock, world)
+    site.is_private = False  # as a site of real hypervisors: another balancer might act on it
     try:
         Service(site, load_policy(policy), state, LEASE_SECONDS).run()
     finally:

@@ -73,7 +73,7 @@ _SENTENCES: dict[Because, str] = {
     Because.CARRIES_GUESTS: "carries guests that have no better place",
     Because.CARRIES_IMMOVABLE: "carries guests that may not be moved",
     Because.MAY_NOT_SLEEP: "the site file does not say `may_sleep: true`",
-    Because.WAKE_NOT_PROVEN: "that it wakes has not been proven: balancer power test",
+    Because.WAKE_NOT_PROVEN: "that it wakes is not proven",
     Because.NOT_EMPTY_LONG_ENOUGH: "has not been empty for long enough",
     Because.NEEDED_FOR_HEADROOM: "without it the others would be over their headroom",
     Because.SAVES_TOO_LITTLE: "switching it off saves less than it costs",

@@ -84,12 +84,23 @@ def _remembered(site: ActingSite, host: Host, marks: HostMarks, states: Mapping[
         "asleep_by_us": states.get(host.name) is HostState.STANDBY,
     }
     if entry is not None:
-        changes["may_sleep"] = entry.may_sleep and marks.quarantine is None
+        changes |= {"may_sleep": entry.may_sleep, "sleep_blocked_by": _sleep_blocked_by(site, marks)}
     if host.name in states:
         changes |= {"state": states[host.name], "cpu_used_cores": 0.0, "memory_used_mib": 0.0}
-    if marks.boot_seconds is not None and host.power is not None:
-        changes["power"] = host.power.model_copy(update={"boot_seconds": marks.boot_seconds})
+    if marks.boot_seconds is not None:
+        changes["boot_seconds_seen"] = marks.boot_seconds
     return host.model_copy(update=changes)
+
+
+def _sleep_blocked_by(site: ActingSite, marks: HostMarks) -> str | None:
+    """Say why a host that may sleep may not do so yet; None where nothing that is remembered speaks against it."""
+    if site.switch_of(marks.host) is None:
+        return "it has no BMC in the site file"
+    if marks.quarantine is not None:
+        return f"{marks.quarantine.why}; when that is mended: balancer power test {marks.host}"
+    if marks.wake_proven_at is None:
+        return f"it was never seen to wake: balancer power test {marks.host}"
+    return None
 
 
 def _at_rest_on_a_sleeper(vm: Vm, states: Mapping[str, HostState]) -> Vm:

@@ -98,14 +98,25 @@ def why_not_asleep(  # noqa: PLR0911 - one line a reason
         return Kept(subject=subject, because=Because.MAY_NOT_SLEEP)
     if cluster.doubts or any(cluster.is_doubted(other) for other in cluster.hosts):
         return Kept(subject=subject, because=Because.DOUBTS_ELSEWHERE)
-    if host.sleep_blocked_by is not None:
-        return Kept(subject=subject, because=Because.WAKE_NOT_PROVEN, detail=host.sleep_blocked_by)
+    blocked = host.sleep_blocked_by or _why_not_trusted(cluster, host, policy)
+    if blocked:
+        return Kept(subject=subject, because=Because.WAKE_NOT_PROVEN, detail=blocked)
     if host.state is not HostState.UP or host.name in memory.held_hosts:
         return Kept(subject=subject, because=Because.IN_FLIGHT, detail=f"it is {host.state}")
     shut_off = [vm.name for vm in cluster.guests_of(host.name) if not vm.is_active and vm.movable is Movable.NEVER]
     if shut_off and not policy.power.accept_shut_off_guests:
         return Kept(subject=subject, because=Because.DEFINES_SHUT_OFF_GUESTS, detail=", ".join(shut_off[:5]))
     return None
+
+
+def _why_not_trusted(cluster: Cluster, host: Host, policy: Policy) -> str:
+    """Say that the last proven wake is too long ago; a snapshot that tells of none is not held to it."""
+    if host.wake_proven_at is None:
+        return ""
+    age_days = (cluster.taken_at - host.wake_proven_at).total_seconds() / 86400
+    if age_days <= policy.power.trust_days:
+        return ""
+    return f"last on {host.wake_proven_at:%Y-%m-%d}, trusted for {policy.power.trust_days:g} days"
 
 
 def may_wake(cluster: Cluster, host: Host, policy: Policy, memory: Memory) -> bool:

@@ -110,7 +110,7 @@ def _draw_guests(rng: np.random.Generator, count: int) -> _Guests:
 
 
 def _draw_hosts(rng: np.random.Generator, case: BenchCase, cores_needed: float, memory_needed: float) -> _Hosts:
-    """Draw two generations, sized so that the guests fill them as the case says, none smaller than its largest guest."""
+    """Draw two generations, sized so that the guests fill them as the case says, and none too small for any guest."""
     newer = rng.random(case.hosts) < 0.5
     newer[0], newer[1 % case.hosts] = True, False
     cores, memory = np.where(newer, 1.6, 1.0), np.where(newer, 1.5, 1.0)
