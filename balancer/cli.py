@@ -32,14 +32,20 @@ for module in (thinking, looking, acting):
 app.add_typer(power.app, name="power", help="Switch hosts, prove that they wake.")
 
 
-@app.callback()
-def _common(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done in detail.")] = False,
-) -> None:
-    if version:
+def _say_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"balancer {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _common(
+    # Answered while the line is read: a group without a command is refused before this function is called.
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_say_version)
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done in detail.")] = False,
+) -> None:
     set_up_logs(verbose)
 
 

@@ -31,7 +31,7 @@ from balancer.site import Site, limits_of, site_from
 MIDNIGHT = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
 TEN_IN_THE_MORNING = MIDNIGHT + timedelta(hours=10)
 DAY = timedelta(hours=24)
-CYCLE = timedelta(minutes=10)
+CYCLE = timedelta(minutes=15)
 SECONDS_TO_LOOK_AT_A_CYCLE = 0.1
 PRINTED_SENTENCE = 74
 
@@ -78,7 +78,7 @@ def live_a_day(policy_path: Path | None, out: Console, pace_seconds: float = SEC
     # systemd and container engines say SIGTERM: it ends the day as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with the_embedded_site(MIDNIGHT) as site:
-        day = _Day(site, policy, out, pace_seconds)
+        day = EmbeddedDay(site, policy, out, pace_seconds)
         try:
             day.live(MIDNIGHT + DAY)
         except KeyboardInterrupt:
@@ -88,7 +88,7 @@ def live_a_day(policy_path: Path | None, out: Console, pace_seconds: float = SEC
 
 
 @dataclass
-class _Ledger:
+class Ledger:
     """What the day has cost so far."""
 
     kwh: float = 0.0
@@ -105,24 +105,32 @@ class _Ledger:
         self.host_hours_asleep += len(asleep) * hours
 
 
-class _Day:
+class EmbeddedDay:
     """One day of the embedded site, on virtual time."""
 
     def __init__(self, site: Site, policy: Policy, out: Console, pace_seconds: float) -> None:
         self._site, self._policy, self._out, self._pace = site, policy, out, pace_seconds
-        self._ledger = _Ledger()
+        self.ledger = Ledger()
+        self.guests: frozenset[str] = frozenset()  # those that ran when the day began
+        self.lost: frozenset[str] = frozenset()  # those of them that were found not running at any time
 
     def live(self, until: datetime) -> None:
         self._out.print(Text("time   hosts         on    CPU      draws   what the balancer does", style="dim"))
         while self._site.clock.now() < until:
             cycle = run_cycle(self._site, self._policy)
+            self._count_guests(cycle.seen)
             self._print(cycle)
-            self._ledger.add(cycle.seen, CYCLE.total_seconds() / 3600)
+            self.ledger.add(cycle.seen, CYCLE.total_seconds() / 3600)
             wanted = cycle.plan.wake_ups() if self._site.runners else cycle.plan
             if self._policy.mode is Mode.ACT and cycle.may_be_carried_out and wanted.steps:
                 self._site.begin(wanted, self._policy)
             self._act_until(cycle.seen.taken_at + CYCLE)
             time.sleep(self._pace)
+
+    def _count_guests(self, seen: Cluster) -> None:
+        running = frozenset(vm.name for vm in seen.vms if vm.is_active)
+        self.guests = self.guests or running
+        self.lost |= self.guests - running
 
     def _act_until(self, moment: datetime) -> None:
         clock, poll = self._site.clock, limits_of(self._policy).poll_seconds
@@ -136,8 +144,8 @@ class _Day:
     def _finish(self, runner: Runner) -> None:
         report = self._site.finish(runner)
         moved = [outcome.step for outcome in report.done if outcome.step.is_move]
-        self._ledger.moves += len(moved)
-        self._ledger.gib += sum(step.memory_mib for step in moved) / 1024
+        self.ledger.moves += len(moved)
+        self.ledger.gib += sum(step.memory_mib for step in moved) / 1024
         self._print_trouble(report)
 
     def _print(self, cycle: Cycle) -> None:
@@ -159,10 +167,11 @@ class _Day:
 
     def sum_up(self) -> None:
         """Say what the day has cost, and what it would have cost with every host on."""
-        day = self._ledger
+        day = self.ledger
         saved = 1 - day.kwh / day.kwh_all_on if day.kwh_all_on else 0.0
         self._out.print(
             f"\nThe day took {day.kwh:.1f} kWh; with every host on it would have been about {day.kwh_all_on:.1f} kWh "
             f"({saved:.0%} saved). Hosts slept {day.host_hours_asleep:.0f} hours, "
-            f"{count_of(day.moves, 'guest')} moved ({day.gib:.0f} GiB)."
+            f"{count_of(day.moves, 'guest')} moved ({day.gib:.0f} GiB). "
+            + (f"Guests that stood still: {', '.join(sorted(self.lost))}." if self.lost else "No guest stood still.")
         )

@@ -93,12 +93,9 @@ def _searched(
 def _tried(
     arrays: Arrays, wanted: Bools, work: Work, best: tuple[Score, Solution], rng: np.random.Generator
 ) -> tuple[tuple[Score, Solution], bool]:
-    """Search with these hosts on, in every way there is; say whether all the others could be emptied."""
-    sleepers = bool((arrays.on_today & arrays.may_sleep & ~wanted).any())
-    emptied = False
-    for tightly in (False, True) if sleepers else (False,):
-        solution, done = search(arrays, wanted, work, tightly)
-        best, emptied = better(best, (score(arrays, solution), solution)), emptied or done
+    """Search with these hosts on, packing harder where it takes that; say whether all the others could be emptied."""
+    solution, emptied = search(arrays, wanted, work)
+    best = better(best, (score(arrays, solution), solution))
     if emptied:
         return best, True
     squeezed = squeeze(arrays, wanted, work, rng, SQUEEZES)

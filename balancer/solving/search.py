@@ -12,20 +12,32 @@ from balancer.solving.score import Score, Solution, score
 from balancer.solving.state import State
 
 
-def search(arrays: Arrays, wanted: Bools, work: Work, tightly: bool) -> tuple[Solution, bool]:
+def search(arrays: Arrays, wanted: Bools, work: Work, ways: tuple[bool, ...] = (False, True)) -> tuple[Solution, bool]:
     """Find a placement with these hosts on; say whether all the others could be switched off.
 
-    Hosts are woken, faults eased, hosts emptied, and what is left is made cheaper step by step.
+    Hosts are woken, faults eased, hosts emptied (in each of the ways: cheaply, tightly), and the best of that is made
+    cheaper step by step.
     """
+    ready = _mended(arrays, wanted, work)
+    sleepers = [int(host) for host in np.flatnonzero(~wanted & arrays.may_sleep & ready.on)]
+    tries = [_emptied(ready, sleepers, work, tightly) for tightly in (ways if sleepers else ways[:1])]
+    state, emptied = min(tries, key=lambda one: (not one[1], score(arrays, one[0].solution())))
+    descend(state, work, state.on)
+    return state.solution(), emptied
+
+
+def _mended(arrays: Arrays, wanted: Bools, work: Work) -> State:
     state = State(arrays, Solution.today(arrays))
     for host in np.flatnonzero(wanted & arrays.may_wake & ~state.on):
         state.switch(int(host), True)
     bring_together(state)
     ease_faults(state, work)
-    sleepers = [int(host) for host in np.flatnonzero(~wanted & arrays.may_sleep & state.on)]
-    emptied = empty_hosts(state, sleepers, work, tightly)
-    descend(state, work, state.on)
-    return state.solution(), emptied
+    return state
+
+
+def _emptied(ready: State, sleepers: list[int], work: Work, tightly: bool) -> tuple[State, bool]:
+    state = ready.copy()
+    return state, empty_hosts(state, sleepers, work, tightly)
 
 
 def shake(arrays: Arrays, start: Solution, work: Work, rng: np.random.Generator, restarts: int) -> Solution:

@@ -20,7 +20,7 @@ def squeeze(arrays: Arrays, wanted: Bools, work: Work, rng: np.random.Generator,
     if arrays.has_soft_limits or score(arrays, Solution.today(arrays)).excess > 0:
         return None
     loose = _loosened(arrays)
-    packed, emptied = search(loose, wanted, work, tightly=False)
+    packed, emptied = search(loose, wanted, work, ways=(False,))
     if not emptied:
         return None
     if score(arrays, packed).excess > 0:

@@ -1,0 +1,48 @@
+"""The embedded day, as a newcomer sees it: asleep at night, awake in the morning, and nobody harmed."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from balancer.embedded import MIDNIGHT, EmbeddedDay, embedded_default_policy, the_embedded_site
+
+
+def lived(hours: float) -> tuple[str, EmbeddedDay]:
+    """Live some hours from midnight; return what was printed."""
+    printed = io.StringIO()
+    with the_embedded_site(MIDNIGHT) as site:
+        day = EmbeddedDay(site, embedded_default_policy(), Console(file=printed, width=120), pace_seconds=0)
+        day.live(MIDNIGHT + timedelta(hours=hours))
+        day.sum_up()
+    assert day.guests
+    assert day.lost == frozenset()
+    return printed.getvalue(), day
+
+
+def hosts_on(printed: str, clock: str) -> int:
+    """Return how many hosts were on at a time of the day, as printed."""
+    line = next(line for line in printed.splitlines() if line.startswith(clock))
+    return int(re.split(r"\s+", line)[2])
+
+
+def test_hosts_fall_asleep_at_night_and_no_guest_is_harmed() -> None:
+    printed, day = lived(hours=1.5)
+    assert hosts_on(printed, "00:00") == 12
+    assert hosts_on(printed, "01:15") <= 9
+    assert day.ledger.moves > 0
+    assert "ALARM" not in printed
+
+
+@pytest.mark.long
+def test_a_whole_day_sleeps_at_night_works_by_day_and_saves_power() -> None:
+    printed, day = lived(hours=24)
+    assert hosts_on(printed, "04:00") <= 7
+    assert hosts_on(printed, "14:00") >= 9
+    assert hosts_on(printed, "23:45") < hosts_on(printed, "14:00")
+    assert day.ledger.kwh < 0.95 * day.ledger.kwh_all_on
+    assert "ALARM" not in printed
