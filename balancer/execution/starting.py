@@ -67,10 +67,10 @@ def start(site: ActingSite, plan_id: str, step: Step, cluster: Cluster, gate: Ga
 
 
 def _start_move(at: _Start) -> Begun:
+    _wait_for_a_slot(at.step, at.cluster, at.limits)
     why_not = why_not_move(at.step, at.cluster, at.site.store.journal.unsettled(), at.limits)
     if why_not:
         raise Refused(why_not)
-    _wait_for_a_slot(at.step, at.cluster, at.limits)
     during = at.cluster.while_moving(at.step.move)
     _pass_the_gate(at, during)
     vm = at.cluster.vm(at.step.move.vm)

@@ -11,12 +11,11 @@ from balancer.solving.score import Score
 
 SAME = 1e-6  # J is a share of the cluster: smaller differences are the solver's rounding
 PROVEN_WITHIN = 1e-4  # of J: the gap at which solvers, too, stop by default
-WHOLE = 1e-9
 
 
 def is_proved(found: Score, now: Score, bound: float | None) -> bool:
     """Whether nothing legal is better by more than what nobody would notice."""
-    if bound is None or now.excess > WHOLE:
+    if bound is None or not now.breaks_nothing:
         return False
     return found.cost - bound <= SAME + PROVEN_WITHIN * abs(found.cost)
 
@@ -26,6 +25,6 @@ def norm_gap(found: Score, now: Score, bound: float | None) -> float | None:
     if bound is None:
         return None
     left = max(0.0, found.cost - bound)
-    if now.excess <= WHOLE and now.cost - bound > SAME:
+    if now.breaks_nothing and now.cost - bound > SAME:
         return left / (now.cost - bound)
     return left / bound if bound > SAME else None

@@ -17,7 +17,6 @@ from balancer.solving.problem import Effort
 from balancer.solving.score import Score, Solution, score
 
 LP_ROUNDS = 4
-WHOLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def solve_exactly(arrays: Arrays, best: Solution, now: Score, effort: Effort, se
     """Look for a better placement than the best that is known, and for the proof that there is none."""
     model = Assignment(arrays, best)
     best_score, bound, nodes = score(arrays, best), None, 0
-    if best_score.excess > WHOLE:
+    if not best_score.breaks_nothing:
         model.minimise_excess()
         outcome = highs.solve(model.lp, seed=seed, nodes=effort.nodes, start=model.start_from(best))
         nodes += outcome.nodes

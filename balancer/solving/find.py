@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from balancer.domain.placement import Placement
-from balancer.solving.arrays import Arrays, Bools, arrays_of
+from balancer.solving.arrays import Arrays, Bools
 from balancer.solving.bound import is_proved, norm_gap
 from balancer.solving.descent import Work
+from balancer.solving.lowering import arrays_of
 from balancer.solving.problem import Decision, Problem
 from balancer.solving.score import Score, Solution, score
 from balancer.solving.search import better, search, shake
@@ -61,8 +62,8 @@ def _solved(
 
     exact = solve_exactly(arrays, best[1], score_now, problem.effort, problem.seed)
     score_best, solution = better(best, (exact.score, exact.solution))
-    covers_all = score_now.excess <= 1e-9
-    bounds = [b for b in (flow.bound, exact.bound if covers_all else None) if b is not None]
+    # While mending, the exact model looks only at what mends most: its bound is none for the rest.
+    bounds = [b for b in (flow.bound, exact.bound if score_now.breaks_nothing else None) if b is not None]
     return score_best, solution, max(bounds, default=None), flow.nodes + exact.nodes
 
 
@@ -73,7 +74,7 @@ def _searched(
     from balancer.solving.aggregate import solve_flow
 
     best = score_now, Solution.today(arrays)
-    mending = score_now.excess > 1e-9
+    mending = not score_now.breaks_nothing
     rng = np.random.default_rng(problem.seed)
     tried: set[bytes] = set()
     for headroom in HEADROOMS:

@@ -22,6 +22,10 @@ class Score:
     excess: float
     cost: float
 
+    @property
+    def breaks_nothing(self) -> bool:
+        return self.excess <= 1e-9
+
     def beats(self, other: Score) -> bool:
         """Whether it is better by more than rounding."""
         if abs(self.excess - other.excess) > 1e-7:

@@ -17,15 +17,15 @@ OVERFULL = 30.0  # of a whole host: far above any J, so that overfull hosts are 
 
 def squeeze(arrays: Arrays, wanted: Bools, work: Work, rng: np.random.Generator, shakes: int) -> Solution | None:
     """Find a legal placement on exactly these hosts; None where there is none to be found, or today breaks promises."""
-    if arrays.has_soft_limits or score(arrays, Solution.today(arrays)).excess > 0:
+    if arrays.has_soft_limits or not score(arrays, Solution.today(arrays)).breaks_nothing:
         return None
     loose = _loosened(arrays)
     packed, emptied = search(loose, wanted, work, ways=(False,))
     if not emptied:
         return None
-    if score(arrays, packed).excess > 0:
+    if not score(arrays, packed).breaks_nothing:
         packed = shake(loose, packed, work, rng, shakes)
-    if score(arrays, packed).excess > 0:
+    if not score(arrays, packed).breaks_nothing:
         return None
     state = State(arrays, packed)
     descend(state, work, state.on)

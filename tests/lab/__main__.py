@@ -37,7 +37,6 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--guests", nargs="*", default=[], metavar="NAME@HOST[:PERCENT]", help="for example web1@hv1:30 db1@hv2:50"
     )
-    up.add_argument("--accel", choices=["qemu", "kvm"], default="qemu", help="how guests run (default: %(default)s)")
     up.set_defaults(command=bring_up)
 
     commands.add_parser("status", help="what the hosts, BMCs and guests do").set_defaults(command=show_status)
@@ -53,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 
 def bring_up(given: argparse.Namespace) -> None:
     began = time.monotonic()
-    lab = Lab(hosts=given.hosts, directory=given.dir, accel=given.accel)
+    lab = Lab(hosts=given.hosts, directory=given.dir)
     wanted = [guest_wanted(lab, text) for text in given.guests]
     lab.up()
     for name, host, percent in wanted:

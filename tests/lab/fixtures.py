@@ -1,22 +1,30 @@
 """The lab for tests: start it once, hand it to each test as good as new."""
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
 from .lab import Lab
 from .requirements import missing
 
+SHARED = pytest.StashKey[Lab]()
+
 
 @pytest.fixture(scope="session")
-def shared_lab() -> Iterator[Lab]:
-    """Three hosts. Skips where the machine lacks something, except in CI: there the proof has to be made."""
+def shared_lab(pytestconfig: pytest.Config) -> Lab:
+    """Three hosts. Skips where the machine lacks something, except in CI: there the proof has to be made.
+
+    Each module that imports this fixture makes pytest call it once more; it is one lab all the same.
+    """
     if lacks := missing():
         reason = "the lab lacks: " + ", ".join(lacks)
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    with Lab(hosts=3) as lab:
-        yield lab
+    if SHARED not in pytestconfig.stash:
+        started = Lab(hosts=3)
+        pytestconfig.add_cleanup(started.down)
+        started.up()
+        pytestconfig.stash[SHARED] = started
+    return pytestconfig.stash[SHARED]
 
 
 @pytest.fixture

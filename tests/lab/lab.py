@@ -28,12 +28,10 @@ class Lab:
         self,
         hosts: int = 3,
         directory: Path = DEFAULT_DIRECTORY,
-        accel: Literal["qemu", "kvm"] = "qemu",
         guid_order: bmc.GuidOrder = "smbios",
     ) -> None:
         self.directory = directory
         self.hosts = [Host(number, directory) for number in range(1, hosts + 1)]
-        self.accel = accel
         self.guid_order: bmc.GuidOrder = guid_order
         self._lock: socket.socket | None = None
 
@@ -133,7 +131,7 @@ class Lab:
         One vCPU unless a test is about more: with two, QEMU's emulation loses a wake-up in one migration of some
         hundred on a busy machine, and the guest stands still.
         """
-        guest = Guest(name, load_percent, memory_mib, vcpus, disk, metadata, self.accel)
+        guest = Guest(name, load_percent, memory_mib, vcpus, disk, metadata)
         if persistent:
             self.define_guest(guest, host)
             self.virsh(host, "start", name)

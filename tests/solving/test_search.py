@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balancer.solving import Effort, Problem, find_placement
-from balancer.solving.arrays import arrays_of
 from balancer.solving.descent import partners_of, swap, swap_changes
+from balancer.solving.lowering import arrays_of
 from balancer.solving.score import Solution, excess_of, load_of, score
 from balancer.solving.state import State
 from tests.solving.outright import best_outright, is_legal
