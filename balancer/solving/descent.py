@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from balancer.solving.arrays import Bools, Floats, Ints
-from balancer.solving.score import load_cost
+from balancer.solving.arrays import Arrays, Bools, Floats, Ints
+from balancer.solving.score import Solution, load_cost
 from balancer.solving.state import State
 
 GAIN = 1e-10  # smaller gains are rounding
+DEAR_FIRST = (5.0, 1.0)
 
 
 class Work:
@@ -24,6 +27,18 @@ class Work:
     def one_more(self) -> bool:
         self.done += 1
         return self.done <= self.limit
+
+
+def descend_dearly(arrays: Arrays, start: Solution, work: Work) -> Solution:
+    """Make the moves that are worth several times their cost first, then all that are worth it.
+
+    The steepest step takes big guests first and is stuck with them; at 32 hosts this leaves a fifth less undone.
+    """
+    for dearness in DEAR_FIRST:
+        state = State(replace(arrays, place_cost=dearness * arrays.place_cost), start)
+        descend(state, work, state.on)
+        start = state.solution()
+    return start
 
 
 def descend(state: State, work: Work, dirty: Bools) -> None:

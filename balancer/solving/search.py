@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from balancer.solving.arrays import Arrays, Bools
-from balancer.solving.descent import Work, descend
+from balancer.solving.descent import Work, descend, descend_dearly
 from balancer.solving.evacuation import empty_hosts
 from balancer.solving.repair import bring_together, ease_faults
 from balancer.solving.score import Score, Solution, score
@@ -22,8 +22,7 @@ def search(arrays: Arrays, wanted: Bools, work: Work, ways: tuple[bool, ...] = (
     sleepers = [int(host) for host in np.flatnonzero(~wanted & arrays.may_sleep & ready.on)]
     tries = [_emptied(ready, sleepers, work, tightly) for tightly in (ways if sleepers else ways[:1])]
     state, emptied = min(tries, key=lambda one: (not one[1], score(arrays, one[0].solution())))
-    descend(state, work, state.on)
-    return state.solution(), emptied
+    return descend_dearly(arrays, state.solution(), work), emptied
 
 
 def _mended(arrays: Arrays, wanted: Bools, work: Work) -> State:

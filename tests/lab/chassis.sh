@@ -9,6 +9,11 @@ here=$(dirname "$(readlink -f "$0")")
 # By this variable in its environment a lab finds what it left behind.
 export "${mark?}"
 
+# What the BMC has open is handed down to us: a host that is started with its socket would hold the BMC's port for good.
+for fd in /proc/$$/fd/*; do
+    case ${fd##*/} in 0 | 1 | 2 | 255) ;; *) eval "exec ${fd##*/}>&-" ;; esac
+done
+
 # A PID alone may belong to a stranger by now; one inside the host's network namespace does not.
 is_on() {
     pid=$(cat "$host/init.pid" 2>/dev/null) && [ "/proc/$pid/ns/net" -ef "/run/netns/$namespace" ]

@@ -70,6 +70,10 @@ def cpu_deviation(seen: Cluster) -> float:
     )
 
 
+def is_over_headroom(seen: Cluster, share: float = 0.9) -> bool:
+    return any(host.is_on and seen.utilisation(host, CPU) > share for host in seen.hosts)
+
+
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -119,7 +123,7 @@ def test_a_host_falls_asleep_when_load_falls_and_wakes_when_it_rises(product: Pr
 
     for name in homes:
         lab.set_load(name, 28)
-    time.sleep(8)  # the window of demand
+    until(lambda: is_over_headroom(product.sees()), 120, "a host over its headroom")
     saved, said = product.acts()
     assert saved.plan.summary.hosts_to_wake == (sleeper,), said
     assert [step.action for step in saved.plan.steps][:2] == [Action.POWER_ON, Action.WAIT_READY]

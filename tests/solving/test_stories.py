@@ -165,3 +165,11 @@ def test_guests_that_fit_only_after_others_changed_places_are_packed() -> None:
     searched = decide(drawn, power=1.0, even=0.0, effort=Effort(exact_binaries=0))
     assert len(searched.placement.on) == 2
     assert searched.excess == 0
+
+
+def test_a_host_is_emptied_where_others_have_to_change_places_for_it() -> None:
+    """Nobody can step aside for f alone: b and c have to change places first."""
+    drawn = cluster("h1 64: a=30 b=26 | h2 64: c=20 d=19 e=12 | h3 64: f=7")
+    searched = decide(drawn, power=1.0, even=0.0, may_sleep=frozenset({"h3"}), effort=Effort(exact_binaries=0))
+    assert searched.placement.on == {"h1", "h2"}
+    assert searched.excess == 0
