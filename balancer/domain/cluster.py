@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -105,9 +105,16 @@ class Cluster(Value):
     def _fixed(self) -> dict[tuple[str, Resource], float]:
         return {(host.name, r): self.fixed_load(host, r) for host in self.hosts for r in RESOURCES}
 
+    @cached_property
+    def _used(self) -> dict[tuple[str, Resource], float]:
+        return {}
+
     def used(self, host: Host, resource: Resource) -> float:
         """Return what is in use, or promised, on a host: fixed load plus its guests, those in flight at both ends."""
-        return self._fixed.get((host.name, resource), 0.0) + sum(vm.need(resource) for vm in self.guests_of(host.name))
+        key = (host.name, resource)
+        if key not in self._used:
+            self._used[key] = self._fixed.get(key, 0.0) + sum(vm.need(resource) for vm in self.guests_of(host.name))
+        return self._used[key]
 
     def utilisation(self, host: Host, resource: Resource) -> float:
         """Return used / usable; 0 for a host with nothing usable and nothing used, infinite when it has load."""
@@ -180,26 +187,53 @@ class Cluster(Value):
 
     def _with_host_changes(self, changes: Mapping[str, Mapping[str, Any]]) -> Cluster:
         hosts = tuple(h.model_copy(update=changes[h.name]) if h.name in changes else h for h in self.hosts)
-        later = self._next(hosts, self.vms)
+        later = self._next({"hosts": hosts}, touched=changes.keys())
         for host in hosts:
             if "cpu_used_cores" in changes.get(host.name, {}):
                 later._fixed.update({(host.name, r): later.fixed_load(host, r) for r in RESOURCES})
         return later
 
     def _with_vms(self, changes: Mapping[str, Mapping[str, Any]]) -> Cluster:
-        vms = list(self.vms)
+        vms, touched, changed = list(self.vms), set[str](), dict[str, Vm]()
         for name, change in changes.items():
             place = self._place_of_vm[name]
-            vms[place] = vms[place].model_copy(update=change)
-        return self._next(self.hosts, tuple(vms))
+            before, vms[place] = vms[place], vms[place].model_copy(update=change)
+            changed[name] = vms[place]
+            touched |= _ends(before) | _ends(vms[place])
+        later = self._next({"vms": tuple(vms)}, touched)
+        later.__dict__["_guests"] = self._guests_with(changed, touched)
+        return later
 
-    def _next(self, hosts: tuple[Host, ...], vms: tuple[Vm, ...]) -> Cluster:
+    def _guests_with(self, changed: Mapping[str, Vm], touched: set[str]) -> Mapping[str, tuple[Vm, ...]]:
+        """Return the guests of all hosts, those of the touched ones put together anew."""
+        guests = dict(self._guests)
+        for host in touched:
+            here = {vm.name: vm for vm in guests.get(host, ()) if vm.name not in changed}
+            here |= {name: vm for name, vm in changed.items() if host in _ends(vm)}
+            guests[host] = tuple(sorted(here.values(), key=lambda vm: self._place_of_vm[vm.name]))
+        return guests
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a changed copy; nothing that was found out about this cluster is taken over."""
+        copy = super().model_copy(update=update, deep=deep)
+        for derived in copy.__dict__.keys() - type(self).model_fields.keys():
+            del copy.__dict__[derived]
+        return copy
+
+    def _next(self, update: Mapping[str, Any], touched: Collection[str]) -> Cluster:
+        """Return a changed copy that keeps what has been found out about everything that was not touched."""
         # A guest that leaves takes its part of the reading along: the fixed load that was found stays what it is.
         fixed = dict(self._fixed)
-        later = self.model_copy(update={"hosts": hosts, "vms": vms})
-        for derived in ("host_by_name", "_guests"):
-            later.__dict__.pop(derived, None)
-        later.__dict__["_fixed"] = fixed
+        used = {key: load for key, load in self._used.items() if key[0] not in touched}
+        later = self.model_copy(update=update)
+        later.__dict__ |= {
+            "_fixed": fixed,
+            "_used": used,
+            "_labelled": self._labelled,
+            "_place_of_vm": self._place_of_vm,
+        }
+        if "vms" not in update:
+            later.__dict__["_guests"] = self._guests
         return later
 
     # -- the door
@@ -224,6 +258,10 @@ class Cluster(Value):
             more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
             raise ValueError(f"guests on hosts that the snapshot does not list: {', '.join(lost[:5])}{more}")
         return self
+
+
+def _ends(vm: Vm) -> set[str]:
+    return {vm.host, vm.moving_to or vm.host}
 
 
 def _refuse_twins(thing: str, names: list[str]) -> None:

@@ -143,15 +143,17 @@ def _harshest(plan: Plan, cluster: Cluster, policy: Policy, place: frozenset[str
         try:
             for step in startable:
                 replay.start(step)
-            waiting = [step for step in waiting if step not in startable]
+            started = {step.id for step in startable}
+            waiting = [step for step in waiting if step.id not in started]
             running += startable
             harmless = [step for step in running if not leaves(step)]
             if not harmless:
                 yield from _worse(_said(running), before, policy.violations(replay.cluster))
-            for step in harmless or running[:1]:
+            ended = harmless or running[:1]
+            for step in ended:
                 replay.end(step)
-                running.remove(step)
-                done.add(step.id)
+            done |= {step.id for step in ended}
+            running = [step for step in running if step.id not in done]
         except Refused as why:
             yield Objection("plan", str(why))
             return

@@ -14,7 +14,7 @@ class Effort:
     """How hard to think, counted in work rather than in seconds: a busy machine decides the same."""
 
     nodes: int = 2000  # branch-and-bound nodes for one run of the aggregate model
-    exact_nodes: int = 400  # the same for all rounds of the exact model, which are much dearer
+    exact_nodes: int = 600  # the same for all rounds of the exact model, which are much dearer
     iterations: int = 200_000  # relocations made and swaps tried by the search, over all its starts
     restarts: int = 30  # times that the search shakes its best placement and descends again
     exact_binaries: int = 5000  # size up to which the assignment is modelled guest by guest

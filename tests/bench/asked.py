@@ -17,8 +17,8 @@ DEFAULT_SEEDS = (1, 2, 3, 4, 5)
 QUICK_SIZES: tuple[Size, ...] = ((8, 80), (32, 500))
 QUICK_SEEDS = (1,)
 
-# A usual run is to end within minutes, and a proof, which looks at each state of a plan anew, takes longer than the plan.
-# So larger clusters have rules with the first seed alone, and there, where most can go wrong, their only proofs.
+# A usual run is to end within minutes, and a proof, which looks at each state of a plan anew, takes longer than the
+# plan. So larger clusters have rules with the first seed alone, and there, where most can go wrong, their only proofs.
 LARGE_VMS = 1000
 
 
