@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,8 @@ class Leadership:
 
     def __init__(self, site: Site, seconds: float) -> None:
         self._site, self._seconds = site, seconds
-        self.owner = f"{socket.gethostname()}:{os.getpid()}"
+        # In containers host names and process numbers repeat, so a part of it is drawn.
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def take(self, patience_seconds: float | None = None) -> None:
         """Take the lease, waiting for one that is held to run out. SiteError names the holder that keeps it."""

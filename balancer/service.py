@@ -103,7 +103,11 @@ class Service:
             log.error("acting stopped", cause=str(failed))
         except Exception:
             log.exception("acting stopped by a fault of the balancer's own")
-        report = self._site.finish(runner)
+        try:
+            report = self._site.finish(runner)
+        except BalancerError as failed:
+            log.error("what was done could not be remembered", cause=str(failed))
+            return
         log.info(report.sentence, plan=report.plan_id)
         for alarm in report.alarms:
             log.error("ALARM: " + alarm)

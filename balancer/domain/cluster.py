@@ -146,6 +146,11 @@ class Cluster(Value):
         """The subjects of doubts, `host:h7` or `vm:db1`."""
         return frozenset(doubt.subject for doubt in self.doubts)
 
+    def doubts_about(self, *subjects: str) -> str:
+        """Say what is doubted of some subjects, in words; empty where nothing is."""
+        about = [doubt for doubt in self.doubts if doubt.subject in subjects]
+        return "; ".join(f"{doubt.subject.partition(':')[2]}: {doubt.detail or doubt.kind}" for doubt in about)
+
     def is_frozen(self, vm: Vm) -> bool:
         """Whether a doubt about the guest, its host or its goal forbids to touch it."""
         ends = {f"vm:{vm.name}", f"host:{vm.host}"} | ({f"host:{vm.moving_to}"} if vm.moving_to else set())

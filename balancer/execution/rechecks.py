@@ -31,10 +31,11 @@ def why_not_move(step: Step, cluster: Cluster, unsettled: Iterable[JournalEntry]
 
 
 def _too_many_doubts(cluster: Cluster, limits: Limits) -> str:
-    doubted = sum(cluster.is_doubted(host) for host in cluster.hosts)
-    if doubted <= limits.max_doubts * len(cluster.hosts):
+    doubted = [host.name for host in cluster.hosts if cluster.is_doubted(host)]
+    if len(doubted) <= limits.max_doubts * len(cluster.hosts):
         return ""
-    return f"{doubted} of {len(cluster.hosts)} hosts are in doubt, so nothing is moved"
+    details = "; ".join(cluster.doubts_about(f"host:{name}") for name in doubted)
+    return f"{len(doubted)} of {len(cluster.hosts)} hosts are in doubt, so nothing is moved: {details}"
 
 
 def _another_guest(step: Step, vm: Vm) -> str:

@@ -51,8 +51,9 @@ def why_refused(cluster: Cluster, policy: Policy) -> str:
     doubted = [host.name for host in cluster.hosts if cluster.is_doubted(host)]
     if len(doubted) <= policy.max_doubts * len(cluster.hosts):
         return ""
-    share = f"{len(doubted)} of {len(cluster.hosts)} hosts are in doubt ({', '.join(doubted[:5])})"
-    return f"{share}, more than max_doubts of {policy.max_doubts:.0%}: nothing is moved or put to sleep"
+    details = cluster.doubts_about(*(f"host:{name}" for name in doubted[:5])) or ", ".join(doubted[:5])
+    share = f"{len(doubted)} of {len(cluster.hosts)} hosts are in doubt, max_doubts allows {policy.max_doubts:.0%}"
+    return f"{share}; nothing is moved or put to sleep ({details})"
 
 
 def _mib_left(policy: Policy, memory: Memory) -> float | None:
@@ -71,18 +72,15 @@ def _why_left(cluster: Cluster, vm: Vm, memory: Memory, now: datetime) -> Kept |
     if vm.is_in_flight or vm.state is VmState.MIGRATING or vm.name in memory.held_vms:
         return Kept(subject=subject, because=Because.IN_FLIGHT, detail=f"to {vm.moving_to}" if vm.moving_to else "")
     if cluster.is_frozen(vm) or vm.state is VmState.UNKNOWN or cluster.is_doubted(cluster.host(vm.host)):
-        return Kept(subject=subject, because=Because.IN_DOUBT, detail=_doubts_about(cluster, vm))
+        return Kept(
+            subject=subject, because=Because.IN_DOUBT, detail=cluster.doubts_about(f"vm:{vm.name}", f"host:{vm.host}")
+        )
     if vm.movable is Movable.NEVER or (vm.movable is Movable.COLD and vm.is_active):
         return Kept(subject=subject, because=Because.IMMOVABLE, detail=vm.why_not or f"movable: {vm.movable}")
     until = memory.cooling_until.get(vm.key)
     if until is not None and until > now:
         return Kept(subject=subject, because=Because.COOLING_DOWN, detail=f"until {until:%H:%M}")
     return None
-
-
-def _doubts_about(cluster: Cluster, vm: Vm) -> str:
-    about = {f"vm:{vm.name}", f"host:{vm.host}"}
-    return "; ".join(doubt.detail or doubt.kind for doubt in cluster.doubts if doubt.subject in about)
 
 
 def why_not_asleep(  # noqa: PLR0911 - one line a reason
@@ -93,7 +91,7 @@ def why_not_asleep(  # noqa: PLR0911 - one line a reason
     if not host.is_on:
         return None
     if cluster.is_doubted(host):
-        return Kept(subject=subject, because=Because.IN_DOUBT)
+        return Kept(subject=subject, because=Because.IN_DOUBT, detail=cluster.doubts_about(subject))
     if host.may_sleep is False:
         return Kept(subject=subject, because=Because.MAY_NOT_SLEEP)
     if cluster.doubts or any(cluster.is_doubted(other) for other in cluster.hosts):

@@ -25,6 +25,7 @@ from balancer.solving.problem import Effort
 
 FAULT_PRICE = 1e3  # of a host's share over its limit, when the model mends: far above any J
 LP_ROUNDS = 3
+PROOF, ADVICE = 5e-5, 1e-3  # relative gaps at which a model may stop: one that only advises need not prove anything
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,15 @@ class Flow:
     nodes: int
 
 
-def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False) -> Flow:
+def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False, gap: float = PROOF) -> Flow:
     """Find which hosts are worth keeping on. While mending, broken limits come first and nothing is proven."""
     model = _Model(arrays, mending)
     for _ in range(LP_ROUNDS):
-        outcome = highs.solve(model.lp, seed=seed, nodes=effort.nodes, integer=False)
+        outcome = highs.solve(model.lp, seed=seed, nodes=1, integer=False)
         if not outcome.found or not refine(model.lp, model.loads):
             break
     if model.choices:
-        outcome = highs.solve(model.lp, seed=seed, nodes=effort.nodes, gap=1e-5)
+        outcome = highs.solve(model.lp, seed=seed, nodes=effort.flow_nodes, gap=gap)
     on = model.hosts_on() if outcome.found else None
     bound = None if mending or outcome.bound is None else outcome.bound + arrays.stuck_cost
     return Flow(on, bound, outcome.nodes)
@@ -64,6 +65,8 @@ class _Model:
         self.lp.setObjective(pulp.LpAffineExpression())
         self._flows()
         self._hosts_empty_before_they_sleep()
+        if not self.mending:
+            self._enough_hosts_on()
         self._budget()
         leaving = [(out, _least_move_cost(arrays, unit)) for unit, out in enumerate(self.out)]
         places = pulp.LpAffineExpression(leaving) + float(_least_stay_cost(arrays).sum())
@@ -135,6 +138,17 @@ class _Model:
         for unit, home in enumerate(self.arrays.home):
             if int(home) in self.choices:
                 self.lp += self.out[unit] + self.choices[int(home)] >= 1
+
+    def _enough_hosts_on(self) -> None:
+        """Say outright that the hosts that are on hold everybody: it follows, but only so the solver counts hosts."""
+        arrays = self.arrays
+        for resource in range(len(arrays.resources)):
+            full = np.maximum(arrays.reachable[:, resource], arrays.load_today[:, resource])
+            room = full + arrays.slack[:, resource] - arrays.fixed[:, resource]
+            size = float(arrays.usable[:, resource].mean()) or 1.0
+            if self.choices and np.isfinite(room).all():
+                held = pulp.lpSum(float(r) / size * on for r, on in zip(room, self.on, strict=True))
+                self.lp += held >= float(arrays.need[:, resource].sum()) / size
 
     def _budget(self) -> None:
         arrays = self.arrays

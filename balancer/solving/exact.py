@@ -35,13 +35,13 @@ def solve_exactly(arrays: Arrays, best: Solution, now: Score, effort: Effort, se
     best_score, bound, nodes = score(arrays, best), None, 0
     if not best_score.breaks_nothing:
         model.minimise_excess()
-        outcome = highs.solve(model.lp, seed=seed, nodes=effort.nodes, start=model.start_from(best))
+        outcome = highs.solve(model.lp, seed=seed, nodes=effort.exact_nodes, start=model.start_from(best))
         nodes += outcome.nodes
         best, best_score = _better(arrays, model, outcome, best, best_score)
     model.keep_excess_below(max(0.0, best_score.excess - arrays.stuck - _split_excess(arrays, best)) + 1e-7)
     model.minimise_cost()
     for _ in range(LP_ROUNDS):
-        relaxed = highs.solve(model.lp, seed=seed, nodes=0, integer=False)
+        relaxed = highs.solve(model.lp, seed=seed, nodes=1, integer=False)
         if not relaxed.found or not refine(model.lp, model.loads):
             break
     for _ in range(effort.exact_rounds):

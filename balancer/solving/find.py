@@ -71,7 +71,7 @@ def _searched(
     arrays: Arrays, problem: Problem, advised: Bools | None, work: Work, score_now: Score
 ) -> tuple[Score, Solution]:
     """Try what the model advises, with a little less room where its hosts cannot all be emptied; shake the best."""
-    from balancer.solving.aggregate import solve_flow
+    from balancer.solving.aggregate import ADVICE, solve_flow
 
     best = score_now, Solution.today(arrays)
     mending = not score_now.breaks_nothing
@@ -79,7 +79,8 @@ def _searched(
     tried: set[bytes] = set()
     for headroom in HEADROOMS:
         if headroom < 1 or mending or advised is None:
-            advised = solve_flow(arrays.with_headroom(headroom), problem.effort, problem.seed, mending).on
+            tighter = arrays.with_headroom(headroom)
+            advised = solve_flow(tighter, problem.effort, problem.seed, mending, ADVICE).on
         wanted = _legal_wish(arrays, arrays.on_today if advised is None else advised)
         if wanted.tobytes() in tried:
             continue

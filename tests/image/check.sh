@@ -73,6 +73,7 @@ the_day_stops_on_sigterm() {
 
 # Nobody listens at that port: the service has to live with a host that does not answer.
 the_service_runs_and_stops_on_sigterm() {
+    [ -n "$HEALTHCHECK" ] || failed "the image has no health check"
     cat >"$work/state/site.yaml" <<-SITE
 	schema: balancer.site/1
 	cluster: image

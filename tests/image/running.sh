@@ -37,7 +37,7 @@ start_in_image() {
     engine=$!
 }
 
-# Tells PID 1 of the image to stop, as an engine does; leaves its exit code in $code, 137 where it had to be killed.
+# Tells PID 1 of the image to stop, as an engine does; leaves its exit code in $code, never 0 where it had to be killed.
 stop_in_image() {
     pid_1=$(cat "/proc/$engine/task/$engine/children")
     kill -TERM $pid_1

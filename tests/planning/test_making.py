@@ -126,7 +126,8 @@ def test_too_much_doubt_stops_all_moves() -> None:
     drawn = cluster("h1 64: a=8/8 b=8/4 | h2 64: | h3 64: | h4 64:")
     plan = planned(doubting(drawn, "host:h3"))
     assert plan.steps == ()
-    assert "1 of 4 hosts are in doubt (h3)" in plan.refused
+    assert plan.refused.startswith("1 of 4 hosts are in doubt, max_doubts allows 20%")
+    assert "h3: last seen 9 min ago" in plan.refused
 
 
 def test_a_host_whose_wake_is_not_proven_stays_on() -> None:
