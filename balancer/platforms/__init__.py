@@ -28,7 +28,7 @@ def _open_simulated(file: SiteFile, clock: Clock, world: World | None) -> Platfo
     return SimulatedPlatform(world)
 
 
-PLATFORMS: Final[dict[str, Callable[[SiteFile, Clock, "World | None"], Platform]]] = {
+PLATFORMS: Final[dict[str, Callable[[SiteFile, Clock, World | None], Platform]]] = {
     "libvirt": _open_libvirt,
     "simulated": _open_simulated,
 }

@@ -43,7 +43,9 @@ def test_the_example_of_the_readme_plans(capsys: pytest.CaptureFixture[str]) -> 
     assert "phone (a PBX card is passed through)" in said
 
 
-def test_a_plan_as_json_is_the_format_and_can_be_verified(files: tuple[str, str], tmp_path: Path, capsys) -> None:
+def test_a_plan_as_json_is_the_format_and_can_be_verified(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     snapshot, policy = files
     assert run(["plan", "--snapshot", snapshot, "--policy", policy, "--format", "json"]) == 2
     text = capsys.readouterr().out
@@ -59,7 +61,9 @@ def test_a_plan_as_json_is_the_format_and_can_be_verified(files: tuple[str, str]
     assert "it is on h1" in capsys.readouterr().out
 
 
-def test_a_saved_cycle_is_decided_again_as_it_was(files: tuple[str, str], tmp_path: Path, capsys) -> None:
+def test_a_saved_cycle_is_decided_again_as_it_was(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     snapshot, policy = files
     saved = str(tmp_path / "cycle.json")
     assert run(["plan", "--snapshot", snapshot, "--policy", policy, "--format", "json", "--save", saved]) == 2
@@ -95,20 +99,24 @@ def test_exit_codes_of_plan(files: tuple[str, str], tmp_path: Path) -> None:
         (["run", "--site", "none.yaml"], 1, "none.yaml: there is no such file"),
     ],
 )
-def test_what_goes_wrong_is_one_line_and_a_code(arguments: list[str], code: int, words: str, capsys) -> None:
+def test_what_goes_wrong_is_one_line_and_a_code(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(arguments) == code
     said = capsys.readouterr().err
     assert words in said
     assert "Traceback" not in said
 
 
-def test_a_setting_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_a_setting_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("BALANCER_LEASE_SECONDS", "soon")
     assert run(["hosts"]) == 1
     assert "BALANCER_LEASE_SECONDS: 'soon'" in capsys.readouterr().err
 
 
-def test_check_names_every_fault_and_warns_of_selectors(files: tuple[str, str], tmp_path: Path, capsys) -> None:
+def test_check_names_every_fault_and_warns_of_selectors(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text(EVEN + "headrom: {}\nmode: akt\n")
     assert run(["check", str(bad)]) == 1
@@ -122,12 +130,12 @@ def test_check_names_every_fault_and_warns_of_selectors(files: tuple[str, str], 
 
 
 @pytest.mark.parametrize("kind", ["snapshot", "plan", "policy", "site"])
-def test_schemas_are_printed(kind: str, capsys) -> None:
+def test_schemas_are_printed(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema", kind]) == 0
     assert json.loads(capsys.readouterr().out)["properties"]["schema"]["const"] == f"balancer.{kind}/1"
 
 
-def test_explain_says_promise_formula_and_example(capsys) -> None:
+def test_explain_says_promise_formula_and_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "apart"]) == 0
     said = capsys.readouterr().out
     assert "Keep the members of a group apart." in said
@@ -135,7 +143,7 @@ def test_explain_says_promise_formula_and_example(capsys) -> None:
     assert "{kind: apart" in said
 
 
-def test_without_a_site_the_embedded_one_is_looked_at(tmp_path: Path, capsys) -> None:
+def test_without_a_site_the_embedded_one_is_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["hosts"]) == 0
     assert "hv12" in capsys.readouterr().out
     target = tmp_path / "seen.json"
@@ -145,7 +153,7 @@ def test_without_a_site_the_embedded_one_is_looked_at(tmp_path: Path, capsys) ->
     assert capsys.readouterr().out.count("answers") == 12
 
 
-def test_an_embedded_host_is_put_through_its_power_test(capsys) -> None:
+def test_an_embedded_host_is_put_through_its_power_test(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["power", "test", "hv01"]) == 1
     assert "hv01 failed its power test" in capsys.readouterr().out
 

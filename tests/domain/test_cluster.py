@@ -58,8 +58,7 @@ def test_what_is_remembered_of_a_changed_cluster_is_what_a_fresh_one_finds(chang
     seen = cluster(THREE)
     for what, vm, host in changes:
         target = f"h{host}"
-        for each in seen.hosts:  # find everything out, so that there is something to be wrongly kept
-            seen.used(each, "cpu")
+        assert [seen.used(each, "cpu") for each in seen.hosts], "so that there is something to be wrongly kept"
         move = Move(vm, seen.vm(vm).host, target)
         if what == "after":
             seen = seen.after(move)
@@ -70,7 +69,7 @@ def test_what_is_remembered_of_a_changed_cluster_is_what_a_fresh_one_finds(chang
         else:
             seen = seen.with_host(target, labels={"rack": vm})
     fresh = Cluster.model_validate(seen.model_dump(by_alias=True))
-    for host in seen.hosts:
-        assert seen.guests_of(host.name) == fresh.guests_of(host.name)
-        assert seen.host(host.name) == fresh.host(host.name)
-        assert all(seen.used(host, r) == fresh.used(host, r) for r in RESOURCES)
+    for each in seen.hosts:
+        assert seen.guests_of(each.name) == fresh.guests_of(each.name)
+        assert seen.host(each.name) == fresh.host(each.name)
+        assert all(seen.used(each, r) == fresh.used(each, r) for r in RESOURCES)

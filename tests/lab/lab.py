@@ -128,8 +128,8 @@ class Lab:
     ) -> None:
         """Returns as soon as it runs; `wait_for_guests` waits until it counts. `metadata` is XML for its <metadata>.
 
-        One vCPU unless a test is about more: with two, QEMU's emulation loses a wake-up in one migration of some
-        hundred on a busy machine, and the guest stands still.
+        One vCPU unless a test is about more. Under heavy contention a guest has been seen to stand still after one
+        migration of some hundred, with two vCPUs more often; why is not known, and `still_counting` tells.
         """
         guest = Guest(name, load_percent, memory_mib, vcpus, disk, metadata)
         if persistent:

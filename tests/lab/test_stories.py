@@ -161,7 +161,9 @@ def powered(lab: Lab) -> dict[str, str]:
     return {host.name: lab.power_state(host.name) for host in lab.hosts}
 
 
-def test_a_wrong_bmc_password_is_named_and_keeps_its_host_on(saving, lab: Lab) -> None:
+def test_a_wrong_bmc_password_is_named_and_keeps_its_host_on(
+    saving: tuple[Product, dict[str, Counter]], lab: Lab
+) -> None:
     product, counters = saving
     wrong = product.directory / "secrets"
     wrong.mkdir(mode=0o700)
@@ -178,7 +180,9 @@ def test_a_wrong_bmc_password_is_named_and_keeps_its_host_on(saving, lab: Lab) -
     assert all_still_count(lab, counters)
 
 
-def test_a_host_that_does_not_answer_is_named_and_nothing_falls_asleep(saving, lab: Lab) -> None:
+def test_a_host_that_does_not_answer_is_named_and_nothing_falls_asleep(
+    saving: tuple[Product, dict[str, Counter]], lab: Lab
+) -> None:
     product, counters = saving
     lab.freeze_host("hv2")
     said = product.says("plan", code=3)
@@ -205,7 +209,9 @@ def test_a_guest_with_a_local_disk_stays_and_the_rest_goes_on(product: Product, 
     assert all_still_count(lab, counters)
 
 
-def test_exchanged_bmcs_are_found_out_and_no_host_loses_power(saving, lab: Lab) -> None:
+def test_exchanged_bmcs_are_found_out_and_no_host_loses_power(
+    saving: tuple[Product, dict[str, Counter]], lab: Lab
+) -> None:
     product, counters = saving
     lab.swap_bmcs("hv1", "hv3")
     small_site(product, hv2={"may_sleep": False})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from balancer.domain.host import Power
 from balancer.domain.placement import Move, Placement
-from balancer.objectives import KINDS, EvenLoad, FewMoves, LeastPower
+from balancer.objectives import KINDS, EvenLoad, FewMoves, LeastPower, Objective
 from balancer.policy.model import Objectives
 from balancer.solving import Problem, find_placement
 from tests.drawing import cluster
@@ -46,7 +46,7 @@ def test_few_moves_is_the_share_of_memory_that_moves() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
-def test_every_kind_has_an_example(kind: type) -> None:
+def test_every_kind_has_an_example(kind: type[Objective]) -> None:
     assert kind.example.startswith(f"{kind.kind}: {{")
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from balancer.constraints import Apart, Headroom, Together
+from balancer.constraints import Apart, Constraint, Headroom, Together
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
 from balancer.domain.violation import worsened
@@ -15,12 +18,14 @@ from tests.drawing import cluster
 FULL = Headroom(cpu=1.0, memory=1.0)
 
 
-def scheduled(drawn: Cluster, *moves: Move, promises: tuple = (FULL,), slots: int = 2, **more) -> Schedule:
+def scheduled(
+    drawn: Cluster, *moves: Move, promises: tuple[Constraint, ...] = (FULL,), slots: int = 2, **more: Any
+) -> Schedule:
     shapes = [shape for promise in promises for shape in promise.lower(drawn)]
     return order(drawn, moves, shapes, lambda move: drawn.vm(move.vm).memory_mib / 1024, slots, **more)
 
 
-def test_a_guest_waits_for_the_room_that_another_leaves():
+def test_a_guest_waits_for_the_room_that_another_leaves() -> None:
     drawn = cluster("h1 10: a=8 | h2 10: b=8 | h3 10:")
     plan = scheduled(drawn, Move("a", "h1", "h2"), Move("b", "h2", "h3"))
     first, second = plan.timed
@@ -29,7 +34,7 @@ def test_a_guest_waits_for_the_room_that_another_leaves():
     assert second.start >= first.end
 
 
-def test_a_swap_that_does_not_fit_hops_over_a_third_host():
+def test_a_swap_that_does_not_fit_hops_over_a_third_host() -> None:
     drawn = cluster("h1 10: a=8 | h2 10: b=6 | h3 10:")
     plan = scheduled(drawn, Move("a", "h1", "h2"), Move("b", "h2", "h1"))
     assert [(t.move.vm, t.move.target, t.is_hop) for t in plan.timed] == [
@@ -41,7 +46,7 @@ def test_a_swap_that_does_not_fit_hops_over_a_third_host():
     assert plan.dropped == ()
 
 
-def test_nobody_hops_over_a_host_that_is_about_to_sleep():
+def test_nobody_hops_over_a_host_that_is_about_to_sleep() -> None:
     drawn = cluster("h1 10: a=8 | h2 10: b=6 | h3 10:")
     moves = Move("a", "h1", "h2"), Move("b", "h2", "h1")
     plan = scheduled(drawn, *moves, leaving_hosts=frozenset({"h3"}))
@@ -49,7 +54,7 @@ def test_nobody_hops_over_a_host_that_is_about_to_sleep():
     assert set(plan.dropped) == set(moves)
 
 
-def test_members_that_must_be_apart_do_not_meet_halfway():
+def test_members_that_must_be_apart_do_not_meet_halfway() -> None:
     drawn = cluster("h1 64: a=8@db | h2 64: c=8@db | h3 64:")
     apart = Apart(kind="apart", match={"app": "db"})
     plan = scheduled(drawn, Move("a", "h1", "h2"), Move("c", "h2", "h3"), promises=(FULL, apart))
@@ -57,7 +62,7 @@ def test_members_that_must_be_apart_do_not_meet_halfway():
     assert plan.timed[1].after == (0,)
 
 
-def test_a_group_that_stays_together_starts_together():
+def test_a_group_that_stays_together_starts_together() -> None:
     drawn = cluster("h1 64: web=8 x=1 cache=8 y=1 | h2 64:")
     moves = [Move(name, "h1", "h2") for name in ("web", "x", "cache", "y")]
     plan = scheduled(drawn, *moves, promises=(FULL, Together(kind="together", vms=("web", "cache"))))
@@ -65,13 +70,13 @@ def test_a_group_that_stays_together_starts_together():
     assert abs(names.index("web") - names.index("cache")) == 1
 
 
-def test_a_woken_host_takes_guests_only_when_it_is_ready():
+def test_a_woken_host_takes_guests_only_when_it_is_ready() -> None:
     drawn = cluster("h1 64: a=8 | h2 64 standby:")
     plan = scheduled(drawn, Move("a", "h1", "h2"), ready_after={"h2": 180.0})
     assert plan.timed[0].start == 180.0
 
 
-def test_slots_are_kept_and_time_is_near_its_bound():
+def test_slots_are_kept_and_time_is_near_its_bound() -> None:
     drawn = cluster("h1 100: " + " ".join(f"v{i}=2" for i in range(12)) + " | h2 100: | h3 100: | h4 100:")
     moves = [Move(f"v{i}", "h1", f"h{2 + i % 3}") for i in range(12)]
     plan = scheduled(drawn, *moves, slots=2)
@@ -105,13 +110,13 @@ def tight_clusters(draw: st.DrawFn) -> tuple[Cluster, list[Move]]:
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(tight_clusters(), st.randoms(use_true_random=False))
-def test_whatever_order_dependencies_allow_is_legal(case, luck):
+def test_whatever_order_dependencies_allow_is_legal(case: tuple[Cluster, list[Move]], luck: Random) -> None:
     """An executor that starts and ends steps at random, honouring dependencies alone, never breaks a promise."""
     drawn, moves = case
-    promises = (FULL, Apart(kind="apart", match={"app": "db"}, at_most=2))
+    promises: tuple[Constraint, ...] = (FULL, Apart(kind="apart", match={"app": "db"}, at_most=2))
     plan = scheduled(drawn, *moves, promises=promises)
     before = [violation for promise in promises for violation in promise.violations(drawn)]
-    state, done, flying = drawn, set(), set()
+    state, done, flying = drawn, set[int](), set[int]()
     while len(done) < len(plan.timed):
         ready = [i for i, t in enumerate(plan.timed) if i not in done | flying and done.issuperset(t.after)]
         choices = [("start", i) for i in ready] * 3 + [("end", i) for i in sorted(flying)]

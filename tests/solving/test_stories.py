@@ -88,7 +88,7 @@ def test_a_guest_in_flight_fills_both_ends_and_keeps_both_awake() -> None:
 
 def test_a_host_over_its_limit_is_relieved_first_and_takes_nothing() -> None:
     drawn = cluster("h1 64: a=32 b=30 | h2 64: c=4")
-    decision = decide(drawn, power=9.0, max_moves=1)
+    decision = decide(drawn, power=9.0, even=0.0, max_moves=1, effort=Effort(exact_binaries=0))
     assert decision.excess_now > 0
     assert decision.excess == 0
     assert [move.source for move in moves(decision, drawn)] == ["h1"]
@@ -173,3 +173,13 @@ def test_a_host_is_emptied_where_others_have_to_change_places_for_it() -> None:
     searched = decide(drawn, power=1.0, even=0.0, may_sleep=frozenset({"h3"}), effort=Effort(exact_binaries=0))
     assert searched.placement.on == {"h1", "h2"}
     assert searched.excess == 0
+
+
+def test_a_guest_steps_aside_though_another_host_is_past_help() -> None:
+    """h4 is over its limit for good. h3 can be emptied only once b has made room for f."""
+    drawn = cluster("h1 64: a=40 b=12 | h2 64: c=44 | h3 64: f=16 | h4 64: s=62")
+    movable = frozenset({"a", "b", "c", "f"})
+    searched = decide(
+        drawn, power=1.0, even=0.0, may_move=movable, may_sleep=frozenset({"h3"}), effort=Effort(exact_binaries=0)
+    )
+    assert "h3" not in searched.placement.on
