@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from typing import Any
@@ -55,8 +56,9 @@ def hidden() -> tuple[Any, dict[str, float]]:
     picks = [model.add_variable(f"x_{i}", cat=pulp.LpBinary) for i in range(40)]
     answer = {x.name: float(i % 3 == 0) for i, x in enumerate(picks)}
     model += pulp.lpSum(picks)
-    for row in (7919, 6101):
-        weights = [10_007 + (i * i * row) % 89_989 for i in range(40)]
+    rng = random.Random(1)
+    for _ in range(3):
+        weights = [rng.randint(10_000, 99_999) for _ in picks]
         total = sum(w * answer[x.name] for w, x in zip(weights, picks, strict=True))
         model += pulp.lpSum(w * x for w, x in zip(weights, picks, strict=True)) == total
     return model, answer
