@@ -75,7 +75,10 @@ class _Model:
 
     def hosts_on(self) -> Bools:
         """Return which hosts the answer keeps on."""
-        return np.array([float(pulp.value(on)) > 0.5 for on in self.on], dtype=bool)
+        chosen = [pulp.value(on) for on in self.on]
+        # A choice that nothing depends on never reaches the solver: such a host stays what it is.
+        listed = zip(chosen, self.arrays.on_today, strict=True)
+        return np.array([bool(today) if value is None else value > 0.5 for value, today in listed], dtype=bool)
 
     def _on(self, host: int) -> Any:
         """A choice where there is one, else what the host is today."""
