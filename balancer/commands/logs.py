@@ -26,7 +26,7 @@ def set_up_logs(verbose: bool) -> None:
             rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # whatever it is at that moment
     )
     for chatty in ("apscheduler", "pyghmi", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

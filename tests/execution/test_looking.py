@@ -69,10 +69,18 @@ def test_a_silent_host_that_nobody_touched_stays_a_doubt(stage: Stage) -> None:
     assert look(stage.site).doubted == {"host:h3"}
 
 
-def test_the_site_file_says_who_may_sleep_and_quarantine_overrules_it(stage: Stage) -> None:
+def test_what_speaks_against_sleep_is_said_in_words(stage: Stage) -> None:
     assert look(stage.site).host("h3").may_sleep
-    stage.store.marks.quarantine("h3", "did not come", NOON)
-    assert look(stage.site).host("h3").may_sleep is False
+    stage.store.marks.quarantine("h3", "it did not come", NOON)
+    assert (
+        look(stage.site).host("h3").sleep_blocked_by == "it did not come; when that is mended: balancer power test h3"
+    )
+
+
+def test_a_host_that_was_never_seen_to_wake_says_so_until_it_was(stage: Stage) -> None:
+    assert look(stage.site).host("h3").sleep_blocked_by == "it was never seen to wake: balancer power test h3"
+    stage.store.marks.prove_wake("h3", NOON)
+    assert look(stage.site).host("h3").sleep_blocked_by is None
 
 
 def test_a_guest_counts_at_both_ends_from_the_moment_its_move_is_written_down(stage: Stage) -> None:
