@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +10,12 @@ from typing import Annotated
 import typer
 
 from balancer.domain.plan import Mode
+from balancer.domain.site_file import SiteFile
 from balancer.embedded import the_embedded_site
+from balancer.formats import read
 from balancer.policy import Policy, load_policy
+from balancer.power import open_switches
+from balancer.power.base import PowerSwitch
 from balancer.settings import load_settings
 from balancer.site import Site, open_site
 
@@ -37,6 +41,18 @@ def the_site(path: Path | None) -> Iterator[Site]:
         yield site
     finally:
         site.close()
+
+
+@contextmanager
+def the_switches(path: Path | None) -> Iterator[Mapping[str, PowerSwitch]]:
+    """Open the power switches alone: hosts can be woken when neither store nor hypervisors can be reached."""
+    settings = load_settings()
+    chosen = path or settings.site
+    if chosen is None:
+        with the_embedded_site() as embedded:
+            yield embedded.acting.switches
+        return
+    yield open_switches(read(chosen, SiteFile), settings.secrets)
 
 
 def is_embedded(path: Path | None) -> bool:

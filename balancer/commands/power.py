@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
@@ -10,14 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from balancer.commands.exits import DONE, ERROR
-from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
+from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site, the_switches
 from balancer.commands.screen import err, out
 from balancer.errors import BalancerError, Fault, InputError, PowerError
 from balancer.execution.power_proof import prove_power
 from balancer.leadership import leading
 from balancer.power.base import PowerState, PowerSwitch
 from balancer.settings import load_settings
-from balancer.site import Site, limits_of
+from balancer.site import limits_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -64,19 +65,18 @@ def wake(
     """Switch hosts on, from the site file alone; waking is always allowed."""
     if (host is None) == (not all_hosts):
         raise InputError([Fault("balancer power wake", "names no host", "give a host, or --all")])
-    with the_site(site) as opened:
-        switches = opened.acting.switches
-        names = list(switches) if host is None else [_known(opened, host)]
+    with the_switches(site) as switches:
+        names = list(switches) if host is None else [_known(switches, host)]
         with ThreadPoolExecutor(max_workers=16) as pool:
             said = list(pool.map(_wake, [switches[name] for name in names]))
         for name, (is_well, words) in zip(names, said, strict=True):
-            out.print(Text.assemble((f"{name} ", "bold"), (words, "" if is_well else "red")))
+            out.print(Text(f"{name} {words}") if is_well else Text(words, style="red"))
     return DONE if all(is_well for is_well, _ in said) else ERROR
 
 
-def _known(site: Site, host: str) -> str:
-    if host not in site.acting.switches:
-        known = ", ".join(site.acting.switches) or "none"
+def _known(switches: Mapping[str, PowerSwitch], host: str) -> str:
+    if host not in switches:
+        known = ", ".join(switches) or "none"
         raise InputError([Fault(host, "has no BMC in the site file", f"hosts with one: {known}")])
     return host
 
@@ -98,7 +98,7 @@ def prove(
     """Prove that a BMC is its host's own and that the host wakes: shut it down softly, see it go and return."""
     settings, rules = load_settings(), the_policy(policy)
     with the_site(site) as opened, leading(opened, settings.lease_seconds), err.status(f"testing {host} ..."):
-        _known(opened, host)
+        _known(opened.acting.switches, host)
         try:
             result = prove_power(opened.acting, host, limits_of(rules))
         except BalancerError as failed:

@@ -153,6 +153,27 @@ def test_without_a_site_the_embedded_one_is_looked_at(tmp_path: Path, capsys: py
     assert capsys.readouterr().out.count("answers") == 12
 
 
+def test_hosts_are_woken_from_the_site_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The store cannot be opened and no hypervisor answers: it is the BMC that is asked, and that is all that fails."""
+    site, secrets = tmp_path / "site.yaml", tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "bmc").write_text("x")
+    (secrets / "bmc").chmod(0o600)
+    monkeypatch.setenv("BALANCER_SECRETS", str(secrets))
+    site.write_text(
+        "schema: balancer.site/1\ncluster: c\nplatform: {kind: libvirt}\nstore: sqlite:////proc/none/b.db\n"
+        "hosts: [{name: h1, uri: qemu+tcp://127.0.0.1:9/system,"
+        " bmc: {kind: ipmi, address: 127.0.0.1, port: 9, user: u, secret_ref: 'file:bmc'}}]\n"
+    )
+    assert run(["power", "wake", "--all", "--site", str(site)]) == 1
+    said = capsys.readouterr()
+    assert "h1" in said.out
+    assert "127.0.0.1:9" in said.out
+    assert "b.db" not in said.out + said.err
+
+
 def test_an_embedded_host_is_put_through_its_power_test(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["power", "test", "hv01"]) == 1
     assert "hv01 failed its power test" in capsys.readouterr().out
