@@ -77,7 +77,7 @@ _SENTENCES: dict[Because, str] = {
     Because.NOT_EMPTY_LONG_ENOUGH: "has not been empty for long enough",
     Because.NEEDED_FOR_HEADROOM: "without it the others would be over their headroom",
     Because.SAVES_TOO_LITTLE: "switching it off saves less than it costs",
-    Because.NOT_PUT_TO_SLEEP_BY_US: "is off, though not by the balancer; to wake what is off: balancer power wake --all",
+    Because.NOT_PUT_TO_SLEEP_BY_US: "is off, though not by the balancer; balancer power wake --all wakes it",
     Because.DEFINES_SHUT_OFF_GUESTS: "defines guests that are shut off and could not start meanwhile",
     Because.DOUBTS_ELSEWHERE: "nothing is put to sleep while anything is in doubt",
 }
