@@ -85,9 +85,9 @@ class Site:
 
     def settle(self, policy: Policy) -> tuple[Settled, ...]:
         """Find out what became of every step that was begun and that no runner holds: at start, and in each cycle."""
-        held = [runner.held() for runner in self.runners]
-        together = Held(entries=frozenset().union(*(one.entries for one in held)))
-        return settle_the_past(self.acting, limits_of(policy), together)
+        if not (self.is_private or self.acting.may_act):
+            return ()  # what is open may be another balancer's, which acts now
+        return settle_the_past(self.acting, limits_of(policy), Held.by(self.runners))
 
     def begin(self, plan: Plan, policy: Policy) -> Runner:
         """Hand a verified plan to a runner; it works when it is advanced, and holds its guests and hosts until then."""

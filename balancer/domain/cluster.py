@@ -141,6 +141,17 @@ class Cluster(Value):
 
     # -- doubting
 
+    @model_validator(mode="after")
+    def _absurd_numbers_are_doubted(self) -> Self:
+        """A snapshot may come from anywhere: a guest that uses more than it has is doubted, whoever wrote it down."""
+        known = {doubt.subject for doubt in self.doubts}
+        absurd = [vm for vm in self.vms if vm.is_absurd and f"vm:{vm.name}" not in known]
+        if absurd:
+            details = [(vm.name, f"said to use {vm.cpu_used_cores:g} cores with {vm.vcpus} vCPUs") for vm in absurd]
+            found = (Doubt(subject=f"vm:{name}", kind="absurd", detail=detail) for name, detail in details)
+            object.__setattr__(self, "doubts", (*self.doubts, *found))
+        return self
+
     @cached_property
     def doubted(self) -> frozenset[str]:
         """The subjects of doubts, `host:h7` or `vm:db1`."""

@@ -81,7 +81,11 @@ class SiteFile(Value):
         names = [host.name for host in hosts]
         twins = sorted({name for name in names if names.count(name) > 1})
         if twins:
-            raise ValueError(f"host names occur twice: {', '.join(twins)}")
+            raise ValueError(f"has host names twice: {', '.join(twins)}")
+        bmcs = [(host.bmc.address, host.bmc.port) for host in hosts if host.bmc is not None and host.bmc.address]
+        shared = sorted({f"{address}:{port or 623}" for address, port in bmcs if bmcs.count((address, port)) > 1})
+        if shared:
+            raise ValueError(f"gives the same BMC to several hosts: {', '.join(shared)}")
         return hosts
 
     def host(self, name: str) -> SiteHost:

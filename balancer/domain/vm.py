@@ -10,6 +10,8 @@ from pydantic import Field
 from balancer.domain.host import CPU, MEMORY, Host, Resource
 from balancer.domain.value import Amount, Flag, Name, Value
 
+ABSURD_ABOVE = 1.5  # times its vCPUs
+
 
 class VmState(StrEnum):
     """What a guest is doing."""
@@ -97,14 +99,19 @@ class Vm(Value):
             return self._expected_cores()
         return self.memory_mib + self.overhead_mib if resource == MEMORY else self.resources.get(resource, 0.0)
 
+    @property
+    def is_absurd(self) -> bool:
+        """Whether it is said to use more than it has; no counter is off by half."""
+        return self.cpu_used_cores is not None and self.cpu_used_cores > ABSURD_ABOVE * self.vcpus
+
     def _expected_cores(self) -> float:
         if self.demand is not None:
             return self.demand.cpu_cores
-        return float(self.vcpus) if self.cpu_used_cores is None else self.cpu_used_cores
+        return float(self.vcpus) if self.cpu_used_cores is None or self.is_absurd else self.cpu_used_cores
 
     def measured(self, resource: Resource) -> float:
         """Return its part of the host's own reading, which is what the host's fixed load is found from."""
-        if resource == CPU and self.is_active and self.cpu_used_cores is not None:
+        if resource == CPU and self.is_active and self.cpu_used_cores is not None and not self.is_absurd:
             return self.cpu_used_cores
         return self.need(resource)
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import HostState
+from balancer.domain.plan import Action
 from balancer.errors import PlatformError, PowerError
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.identity import identity_now
@@ -55,10 +56,11 @@ def may_sleep(case: Case) -> str:
 
 def not_too_many_asleep(case: Case) -> str:
     most = case.site.file.max_hosts_asleep
-    asleep = [marks for marks in case.site.store.marks.all().values() if marks.asleep_by_us]
+    asleep = {name for name, marks in case.site.store.marks.all().items() if marks.asleep_by_us}
+    asleep |= {entry.step.host or "" for entry in case.unsettled if entry.action is Action.POWER_OFF}
     if most is None or len(asleep) < most:
         return ""
-    return f"{len(asleep)} hosts sleep already, the site file allows {most}"
+    return f"{len(asleep)} hosts sleep or fall asleep already, the site file allows {most}"
 
 
 def hypervisor_answers(case: Case) -> str:

@@ -72,8 +72,10 @@ def _witnessed(site: ActingSite, host: str, switch: PowerSwitch, guid: str | Non
             f"BMC of {host} at {switch.address} is not proven to be its own: {said}, the hypervisor the UUID {uuid}; "
             f"balancer power test {host}",
         )
-    if not stored.covers(switch.address, guid):
-        was, now = f"{stored.address} with GUID {stored.guid}", f"{switch.address} with GUID {guid}"
+    uuid = site.platform.host_uuid(host)
+    if not stored.covers(switch.address, guid, uuid):
+        was = f"{stored.address} with GUID {stored.guid} for the machine {stored.uuid}"
+        now = f"{switch.address} with GUID {guid} for the machine {uuid}"
         return Identity(
             None, f"BMC of {host} is not the one that was tested: it was {was}, it is {now}; balancer power test {host}"
         )

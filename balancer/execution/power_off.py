@@ -5,6 +5,7 @@ from __future__ import annotations
 from balancer.domain.units import in_words
 from balancer.errors import PlatformError, PowerError
 from balancer.execution.acting_site import ActingSite
+from balancer.execution.identity import identity_now
 from balancer.execution.limits import Limits
 from balancer.execution.report import Ending, Result
 from balancer.execution.work import power_state, seconds_since_begun
@@ -82,12 +83,15 @@ class ShuttingDown:
 
     def _cut(self) -> Ending | None:
         try:
-            if self._site.platform.answers(self._host) and self._site.platform.reasons_to_stay_on(self._host):
+            # Silence is no proof that nobody started a guest, and five minutes ago is no proof of whose BMC it is.
+            if self._site.platform.reasons_to_stay_on(self._host) or identity_now(self._site, self._host).proof is None:
                 return self._stayed()
             self._site.store.journal.remark(self.entry.id, "the soft shutdown did not end, so its power is cut")
             self._was_cut = True
             self._switch.cut_power()
-        except (PlatformError, PowerError) as failed:
+        except PlatformError:
+            return self._stayed()
+        except PowerError as failed:
             self._site.store.journal.remark(self.entry.id, str(failed))
         return None
 

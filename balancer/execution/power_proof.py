@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from balancer.domain.plan import Action, Step
@@ -56,7 +56,8 @@ class _Test:
     def __init__(self, site: ActingSite, host: str, limits: Limits, meanwhile: Callable[[], object]) -> None:
         self._site = site
         self._host = host
-        self._limits = limits
+        # Whose BMC it is, is what the test finds out: until then power is never cut.
+        self._limits = replace(limits, hard_off_allowed=False)
         self._meanwhile = meanwhile
         self._plan_id = f"power-test:{host}:{site.now:%Y%m%dT%H%M%SZ}"
 

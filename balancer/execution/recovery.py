@@ -151,17 +151,19 @@ def _power_off(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled
 
 
 def _stayed_on(site: ActingSite, entry: JournalEntry, host: str, waited: float) -> Settled:
-    """It is on and answers, long after it might have gone: it opens again, if no guest is in the way of trusting it."""
+    """It is on and answers, though it was asked to go down: it may yet do so, under whatever is placed on it.
+
+    So it stays cordoned and leaves the power scheme until it has been tested.
+    """
     try:
         reasons = site.platform.reasons_to_stay_on(host)
     except PlatformError as failed:
         return _say(entry, Verdict.UNKNOWN, str(failed))
+    words = f"was asked to shut down and was still on after {in_words(waited)}"
     if reasons:
-        words = f"still on after {in_words(waited)}, with guests on it: {'; '.join(reasons[:5])}"
-        site.store.marks.quarantine(host, words, site.now)
-        return _say(entry, Verdict.UNDONE, words, alarm=True)
-    _open_again(site, host)
-    return _say(entry, Verdict.UNDONE, f"still on after {in_words(waited)}")
+        words += f", with guests on it: {'; '.join(reasons[:5])}"
+    site.store.marks.quarantine(host, words, site.now)
+    return _say(entry, Verdict.UNDONE, f"{words}; it stays cordoned until balancer power test {host}", alarm=True)
 
 
 def _open_again(site: ActingSite, host: str) -> None:

@@ -65,6 +65,7 @@ class Replay:
             return f"there is no guest {move.vm}"
         vm, target = self.cluster.vm(move.vm), self.cluster.host(move.target)
         checks: Iterable[tuple[bool, str]] = (
+            (bool(step.vm_id and vm.id and step.vm_id != vm.id), f"it is another guest now ({vm.id})"),
             (move.source == move.target, "source and target are the same"),
             (vm.is_in_flight, f"it is on its way to {vm.moving_to} already"),
             (vm.host != move.source, f"it is on {vm.host}"),

@@ -32,6 +32,8 @@ class Objection:
 
 def verify(plan: Plan, cluster: Cluster, policy: Policy) -> tuple[Objection, ...]:
     """Return everything that speaks against carrying out a plan on a cluster; empty when it is safe."""
+    if plan.cluster and plan.cluster != cluster.cluster:
+        return (Objection("plan", f"is for the cluster {plan.cluster}, this is {cluster.cluster}"),)
     structure = tuple(_structure(plan, policy))
     if structure:
         return structure

@@ -18,6 +18,9 @@ from typing import Any
 import highspy
 import pulp
 
+HARD_SECONDS = 10.0
+"""Nodes bound the work; but a single node can take for ever, and then the clock has the last word."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -55,6 +58,7 @@ def solve(
         random_seed=seed,
         parallel="off",
         mip_max_nodes=max(1, nodes),
+        timeLimit=HARD_SECONDS,
     )
     solver.actualSolve(model)
     return solver.outcome(model, integer)

@@ -16,7 +16,7 @@ class Effort:
     nodes: int = 2000  # branch and bound over all models, shared out by what a node of each costs
     iterations: int = 200_000  # relocations made and swaps tried by the search, over all its starts
     restarts: int = 30  # times that the search shakes its best placement and descends again
-    exact_binaries: int = 5000  # size up to which the assignment is modelled guest by guest
+    exact_binaries: int = 2000  # size up to which the assignment is modelled guest by guest
     exact_rounds: int = 6  # times that the exact model is refined at its own answer
 
     @property

@@ -81,8 +81,10 @@ def _refuse_another(database: Database, version: int, theirs: str, ours: str) ->
 def _parsed(url: str) -> URL:
     try:
         return make_url(url)
-    except ArgumentError as failed:
-        raise StoreError(url, "open", "not a URL of a store", "sqlite:////var/lib/balancer/balancer.db") from failed
+    except (ArgumentError, ValueError):
+        # What cannot be read as a URL may hold a password anywhere in it, and so may the words of the failure.
+        way_out = "sqlite:////var/lib/balancer/balancer.db"
+        raise StoreError("store", "open", "what the site file says is not a URL", way_out) from None
 
 
 def _engine(url: URL) -> Engine:

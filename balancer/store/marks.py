@@ -55,9 +55,9 @@ class IdentityProof:
     guid: str | None
     uuid: str | None
 
-    def covers(self, address: str, guid: str | None) -> bool:
-        """Whether it is still about this BMC: a changed address or GUID voids it."""
-        return self.address == address and self.guid == guid
+    def covers(self, address: str, guid: str | None, uuid: str | None) -> bool:
+        """Whether it is still about this BMC and this machine: a changed address, GUID or hypervisor UUID voids it."""
+        return (self.address, self.guid) == (address, guid) and uuid is not None and self.uuid == uuid
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ def test_watts_follow_the_curve_and_a_sleeper_draws_what_its_bmc_does() -> None:
 
 
 def test_imbalance_is_over_the_hosts_that_are_on() -> None:
-    drawn = cluster("h1 64: a=8/8 | h2 64: | h3 64 standby:")
-    assert drawn.imbalance("cpu") == 0.25
+    drawn = cluster("h1 64: a=8/4 | h2 64: | h3 64 standby:")
+    assert drawn.imbalance("cpu") == 0.125
 
 
 CHANGES = st.lists(

@@ -173,7 +173,7 @@ def it_is_in_quarantine(stage: Stage) -> Stage:
 
 BROKEN: dict[Callable[[Stage], Stage], str] = {
     may_not_sleep: "the site file does not say `may_sleep: true` for it",
-    enough_asleep: "0 hosts sleep already, the site file allows 0",
+    enough_asleep: "0 hosts sleep or fall asleep already, the site file allows 0",
     in_maintenance_by_nobody_knows_whom: "it is waking",
     a_doubt_elsewhere: "nothing sleeps while anything is in doubt: vm:c",
     a_host_elsewhere_is_silent: "nothing sleeps while anything is in doubt: host:h2",
@@ -256,10 +256,11 @@ class TestIdentity:
         [
             IdentityProof(NOON, ProofMethod.WITNESSED, "simulated:elsewhere", None, None),
             IdentityProof(NOON, ProofMethod.WITNESSED, "simulated:h3", "another-guid", None),
+            IdentityProof(NOON, ProofMethod.WITNESSED, "simulated:h3", None, "another-machine"),
         ],
-        ids=["another address", "another guid"],
+        ids=["another address", "another guid", "another machine at the hypervisor's address"],
     )
-    def test_a_changed_address_or_guid_voids_the_proof(self, tmp_path: Path, stored: IdentityProof) -> None:
+    def test_a_changed_address_guid_or_machine_voids_the_proof(self, tmp_path: Path, stored: IdentityProof) -> None:
         stage = witnessed_stage(tmp_path)
         stage.store.marks.prove_identity("h3", stored)
         outcome = switch_off(stage)
@@ -279,7 +280,8 @@ def witnessed_stage(tmp_path: Path) -> Stage:
     now = stage.clock.now()
     stage.store.marks.cordon("h3", "to sleep", now)
     stage.store.marks.prove_wake("h3", now)
-    stage.store.marks.prove_identity("h3", IdentityProof(now, ProofMethod.WITNESSED, "simulated:h3", None, None))
+    uuid = stage.site.platform.host_uuid("h3")
+    stage.store.marks.prove_identity("h3", IdentityProof(now, ProofMethod.WITNESSED, "simulated:h3", None, uuid))
     return stage
 
 

@@ -157,11 +157,13 @@ class TestPowerOff:
         assert settled(stage).verdict is Verdict.ADOPTED
         assert stage.store.marks.of("h3").cordon is not None
 
-    def test_one_that_never_went_is_opened_again(self, stage: Stage) -> None:
+    def test_one_that_was_asked_and_never_went_may_yet_go_and_stays_closed(self, stage: Stage) -> None:
         stage.store.marks.cordon("h3", "to sleep", stage.clock.now())
         begun(stage, power(Action.POWER_OFF, "h3"), seconds_ago=301)
-        assert settled(stage).verdict is Verdict.UNDONE
-        assert stage.store.marks.of("h3").cordon is None
+        found = settled(stage)
+        assert (found.verdict, found.alarm) == (Verdict.UNDONE, True)
+        assert stage.store.marks.of("h3").cordon is not None
+        assert stage.store.marks.of("h3").quarantine is not None
 
     def test_one_that_has_guests_now_stays_closed_and_is_an_alarm(self, stage: Stage) -> None:
         stage.store.marks.cordon("h3", "to sleep", stage.clock.now())

@@ -122,6 +122,14 @@ def test_doubt_freezes_its_subject_and_keeps_everything_awake() -> None:
     assert why(plan, "host:h2") is Because.DOUBTS_ELSEWHERE
 
 
+def test_a_guest_that_uses_more_than_it_has_is_doubted_and_counts_as_busy() -> None:
+    drawn = cluster("h1 64: a=8/5600 | h2 64: b=8/1")
+    assert drawn.used(drawn.host("h1"), "cpu") == 4
+    plan = planned(drawn, SAVER)
+    assert doing(plan, Action.POWER_OFF) == []
+    assert why(plan, "vm:a") is Because.IN_DOUBT
+
+
 def test_too_much_doubt_stops_all_moves() -> None:
     drawn = cluster("h1 64: a=8/8 b=8/4 | h2 64: | h3 64: | h4 64:")
     plan = planned(doubting(drawn, "host:h3"))

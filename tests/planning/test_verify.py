@@ -199,6 +199,18 @@ def test_a_plan_may_ease_a_fault_of_today() -> None:
     assert objections(move(1, "b", "h1", "h2"), seen=crowded) == ""
 
 
+def test_a_plan_for_another_cluster_is_refused() -> None:
+    assert "is for the cluster shop, this is drawn" in objections(cluster="shop")
+
+
+def test_a_name_that_another_guest_bears_now_is_caught() -> None:
+    known = CLUSTER.model_copy(
+        update={"vms": tuple(vm.model_copy(update={"id": f"new-{vm.name}"}) for vm in CLUSTER.vms)}
+    )
+    step = move(1, "c", "h3", "h4").model_copy(update={"vm_id": "old-c"})
+    assert "it is another guest now (new-c)" in objections(step, seen=known)
+
+
 def test_a_plan_that_says_more_moves_than_it_has_is_caught() -> None:
     wrong = plan_of(move(1, "c", "h3", "h4")).model_copy(update={"summary": Summary(moves=2)})
     assert "says 2 moves and has 1" in str(verify(wrong, CLUSTER, POLICY)[0])

@@ -169,9 +169,11 @@ class TestMarks:
         store.marks.prove_identity("h1", IdentityProof(NOON, ProofMethod.GUID, "10.1.0.1:623", "g1", "u1"))
         proof = store.marks.of("h1").identity
         assert proof is not None
-        assert proof.covers("10.1.0.1:623", "g1")
-        assert not proof.covers("10.1.0.2:623", "g1")
-        assert not proof.covers("10.1.0.1:623", "g2")
+        assert proof.covers("10.1.0.1:623", "g1", "u1")
+        assert not proof.covers("10.1.0.2:623", "g1", "u1")
+        assert not proof.covers("10.1.0.1:623", "g2", "u1")
+        assert not proof.covers("10.1.0.1:623", "g1", "u2")
+        assert not proof.covers("10.1.0.1:623", "g1", None)
 
 
 class TestMemory:
