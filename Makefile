@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-all bench lint image-check lab clean
+.PHONY: run test test-all bench lint image-check clean
 
 run: $(VENV)/.for-use
 	$(BIN)/balancer run

@@ -77,5 +77,5 @@ class MissingExtra(BalancerError):
     """An optional library is missing."""
 
     def __init__(self, wanted_for: str, extra: str) -> None:
-        super().__init__(f"{wanted_for} needs a package that is not installed: pip install 'balancer[{extra}]'")
+        super().__init__(f"{wanted_for} needs a package that is not installed: .venv/bin/pip install -e '.[{extra}]'")
         self.extra = extra

@@ -142,4 +142,4 @@ def why_unhealthy(state: Path, now: datetime) -> str:
             return f"no cycle for {age:.0f} s"
         return "" if facts["well"] else str(facts["sentence"])
     except (OSError, ValueError, KeyError) as cause:
-        return f"no health is written at {state / HEALTH_FILE}: {cause}"
+        return f"the service does not run, or not with BALANCER_STATE={state}: {cause}"

@@ -157,4 +157,4 @@ def test_a_process_that_is_silent_for_too_long_is_not_well(tmp_path: Path) -> No
     )
     assert why_unhealthy(tmp_path, datetime(2026, 11, 23, 12, 1, tzinfo=UTC)) == ""
     assert why_unhealthy(tmp_path, datetime(2026, 11, 23, 12, 2, tzinfo=UTC)) == "no cycle for 120 s"
-    assert "no health is written" in why_unhealthy(tmp_path / "elsewhere", datetime.now(UTC))
+    assert "the service does not run" in why_unhealthy(tmp_path / "elsewhere", datetime.now(UTC))

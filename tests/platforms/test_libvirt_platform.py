@@ -152,5 +152,5 @@ def test_a_host_without_a_uri_is_an_error_that_says_what_to_write() -> None:
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "libvirt", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'balancer\[libvirt\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install -e '.\[libvirt\]'"):
         LibvirtPlatform(site(h1="test:///default"), HandSetClock(datetime(2026, 11, 23, tzinfo=UTC)))
