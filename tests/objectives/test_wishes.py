@@ -15,9 +15,9 @@ from tests.drawing import cluster
 
 
 def test_even_load_is_the_mean_square_of_utilisation() -> None:
-    drawn = cluster("h1 10: a=5/8 | h2 30: b=15/0")
-    # CPU: (1/2 * 0.5^2 + 1/2 * 0), memory: (1/4 * 0.5^2 + 3/4 * 0.5^2)
-    assert EvenLoad(weight=1).share(drawn, drawn) == pytest.approx(0.5 * (0.125 + 0.25))
+    drawn = cluster("h1 10: a=5/4 | h2 30: b=15/0")
+    # CPU: (1/2 * 0.25^2 + 1/2 * 0), memory: (1/4 * 0.5^2 + 3/4 * 0.5^2)
+    assert EvenLoad(weight=1).share(drawn, drawn) == pytest.approx(0.5 * (0.03125 + 0.25))
 
 
 def test_even_load_grows_as_capacity_is_switched_off() -> None:

@@ -32,12 +32,17 @@ def test_each_host_with_a_bmc_gets_a_switch(tmp_path: Path) -> None:
 
 def test_a_host_whose_secret_is_missing_does_not_stop_the_others(tmp_path: Path) -> None:
     (tmp_path / "hv1-bmc").write_text("pass")
-    switches = open_switches(site(hv1=IPMI, hv2={**IPMI, "secret_ref": "file:lost"}), tmp_path)
+    switches = open_switches(site(hv1=IPMI, hv2={**IPMI, "port": 6230, "secret_ref": "file:lost"}), tmp_path)
     assert switches["hv1"].address == "10.1.0.11:623"
     broken = switches["hv2"]
     for action in (broken.state, broken.power_on, broken.shut_down, broken.cut_power, broken.system_guid):
         with pytest.raises(PowerError, match="hv2: reading file:lost: no such file"):
             action()
+
+
+def test_two_hosts_cannot_have_one_bmc() -> None:
+    with pytest.raises(ValueError, match=r"gives the same BMC to several hosts: 10\.1\.0\.11:623"):
+        site(hv1=IPMI, hv2={**IPMI, "user": "root"})
 
 
 def test_an_entry_that_lacks_something_says_what(tmp_path: Path) -> None:
