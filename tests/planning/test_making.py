@@ -189,9 +189,12 @@ def test_equal_arguments_give_equal_plans() -> None:
 
 
 @pytest.mark.parametrize("drawing", ["h1 64:", "h1 64: a=8", "h1 64: a=80 | h2 64:", "h1 0: | h2 0:", "h1 64: a=8!"])
-def test_degenerate_clusters_get_a_plan_and_no_traceback(drawing: str) -> None:
+def test_on_degenerate_clusters_no_guest_moves_and_none_loses_its_host(drawing: str) -> None:
     for rules in (EVEN, SAVER):
-        planned(cluster(drawing), rules)
+        drawn = cluster(drawing)
+        after = outcome(planned(drawn, rules), drawn)
+        assert where(after) == where(drawn)
+        assert all(after.host(vm.host).is_on for vm in after.vms)
 
 
 @st.composite

@@ -149,5 +149,8 @@ def test_who_speaks_tls_is_greeted_in_tls() -> None:
 
 
 @pytest.mark.parametrize("uri", [TEST_DRIVER, "qemu:///system", "qemu+ssh://root@127.0.0.1:1/system"])
-def test_other_ways_in_have_no_door_to_knock_at(uri: str) -> None:
+def test_other_ways_in_have_no_door_to_knock_at(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr(socket, "create_connection", lambda *where, **_: tried.append(where))
     knock(uri)
+    assert tried == []
