@@ -2,8 +2,9 @@
 
     cluster("h1 64: a=8@db b=4/1.5 | h2 64 standby: | h3 64 rack=r1: c=8!")
 
-A host is `name GiB [state] [label=value ...]`, with 16 cores; a guest is `name=GiB[/cores][@app][!]`, the cores in use
-(default 1), `@app` its label `app`, `!` immovable, `~` shut off.
+A host is `name GiB [state] [label=value ...]`, with 16 cores, `cpu=old` its CPU model; a guest is
+`name=GiB[/cores][@app][^cpu][!]`, the cores in use (default 1), `@app` its label `app`, `^cpu` the CPU model that it
+needs, `!` immovable, `~` shut off.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from balancer.domain.vm import Movable, Vm, VmState
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CORES = 16.0
-_GUEST = re.compile(r"(?P<name>[\w-]+)=(?P<gib>[\d.]+)(/(?P<cores>[\d.]+))?(@(?P<app>[\w-]+))?(?P<marks>[!~]*)")
+_GUEST = re.compile(
+    r"(?P<name>[\w-]+)=(?P<gib>[\d.]+)(/(?P<cores>[\d.]+))?(@(?P<app>[\w-]+))?(\^(?P<cpu>[\w-]+))?(?P<marks>[!~]*)"
+)
 
 
 def cluster(drawing: str, **more: Any) -> Cluster:
@@ -35,6 +38,7 @@ def cluster(drawing: str, **more: Any) -> Cluster:
 def _host(words: list[str]) -> Host:
     name, gib, *rest = words
     labels = dict(word.split("=", 1) for word in rest if "=" in word)
+    cpu_model = labels.pop("cpu", None)
     state = next((HostState(word) for word in rest if "=" not in word), HostState.UP)
     return Host(
         name=name,
@@ -42,6 +46,7 @@ def _host(words: list[str]) -> Host:
         cpu_cores=CORES,
         memory_mib=float(gib) * 1024,
         labels=labels,
+        cpu_model=cpu_model,
         asleep_by_us=state is HostState.STANDBY,
     )
 
@@ -57,6 +62,7 @@ def _guest(word: str, host: str) -> Vm:
         memory_mib=float(seen["gib"]) * 1024,
         cpu_used_cores=float(seen["cores"] or 1),
         labels={"app": seen["app"]} if seen["app"] else {},
+        cpu_models=(seen["cpu"],) if seen["cpu"] else None,
         movable=Movable.NEVER if "!" in marks else Movable.LIVE,
         state=VmState.SHUT_OFF if "~" in marks else VmState.RUNNING,
     )

@@ -49,8 +49,15 @@ class Apart(OfVms, Constraint):
                 for end in {vm.host, vm.moving_to or vm.host}:
                     inside[self._domain(cluster.host(end))].add(vm.name)
         crowded = {domain: sorted(vms) for domain, vms in sorted(inside.items()) if len(vms) > self.at_most}
+        members = sum(cluster.vm(name).is_active for name in self.guests(cluster))
         return [
-            self.broken(f"{self.across}:{domain}", len(vms) - self.at_most, self._said(domain, vms), tuple(vms))
+            self.broken(
+                f"{self.across}:{domain}",
+                len(vms) - self.at_most,
+                self._said(domain, vms),
+                tuple(vms),
+                largest=max(1, members - self.at_most),
+            )
             for domain, vms in crowded.items()
         ]
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from balancer.domain.cluster import Cluster
 from balancer.domain.shapes import Shape
 from balancer.domain.value import Amount, Flag, Value
-from balancer.domain.violation import Violation
+from balancer.domain.violation import Violation, soft_cost
 
 
 class Constraint(Value):
@@ -18,6 +18,9 @@ class Constraint(Value):
 
     example: ClassVar[str]
     """A line of YAML that works, for the reference and for editors."""
+
+    at_rest: ClassVar[bool] = False
+    """Whether it speaks of guests at rest alone, and may be broken while they are on their way."""
 
     name: str | None = Field(default=None, description="how reports call it; otherwise its kind and members")
     hard: Flag = Field(default=True, description="false: a wish with a weight, not a promise")
@@ -32,6 +35,10 @@ class Constraint(Value):
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Return where a cluster breaks the promise; guests in flight count at both ends."""
         raise NotImplementedError
+
+    def cost(self, now: Cluster, later: Cluster) -> float:
+        """Return what it adds to J, as a wish, when `later` is reached from `now`; a promise adds nothing."""
+        return 0.0 if self.hard else soft_cost(self.violations(later))
 
     def remarks(self, cluster: Cluster) -> list[str]:
         """Return what its author should know about it on this cluster, such as a selector that matches nothing."""
@@ -51,6 +58,9 @@ class Constraint(Value):
         """None for a promise; the weight of a wish."""
         return None if self.hard else self.weight
 
-    def broken(self, subject: str, excess: float, detail: str, involves: tuple[str, ...] = ()) -> Violation:
-        """Return a violation of this promise."""
-        return Violation(self.promise, subject, excess, detail, self.hard, self.weight, involves=involves)
+    def broken(
+        self, subject: str, excess: float, detail: str, involves: tuple[str, ...] = (), largest: float = 1.0
+    ) -> Violation:
+        """Return a violation of this promise; `largest` is the excess that costs a wish its whole weight."""
+        cost = 0.0 if self.hard else self.weight * excess / largest
+        return Violation(self.promise, subject, excess, detail, self.hard, cost, involves, self.at_rest)

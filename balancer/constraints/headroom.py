@@ -18,6 +18,11 @@ from balancer.domain.value import Share
 from balancer.domain.violation import TOLERANCE, Violation
 
 
+def largest_over(share: float) -> float:
+    """Return how far a host can sensibly be over its share: until it is full, or by as much again where it may be."""
+    return max(1.0 - share, 0.01) if share < 1.0 else share
+
+
 class Headroom(Constraint):
     """Keep a part of every host free, so that a guest may grow and a migration may land."""
 
@@ -59,4 +64,5 @@ class Headroom(Constraint):
             if usable
             else f"{host.name} has no {resource}"
         )
-        return self.broken(f"host:{host.name}/{resource}", excess, f"{detail}, the policy allows {share:.0%}")
+        said = f"{detail}, the policy allows {share:.0%}"
+        return self.broken(f"host:{host.name}/{resource}", excess, said, largest=largest_over(share))

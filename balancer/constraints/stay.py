@@ -37,5 +37,10 @@ class Stay(OfVms, Constraint):
             for vm in leaving
         ]
 
+    def cost(self, now: Cluster, later: Cluster) -> float:
+        if self.hard:
+            return 0.0
+        return self.weight * sum(later.vm(name).host != now.vm(name).host for name in self.guests(now))
+
     def remarks(self, cluster: Cluster) -> list[str]:
         return self.guest_remarks(cluster)

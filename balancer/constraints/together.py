@@ -6,7 +6,6 @@ host[vm] = host[other]      for every pair in the group, at rest
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from balancer.constraints.base import Constraint
@@ -22,6 +21,7 @@ class Together(OfVms, Constraint):
     example: ClassVar[str] = "{kind: together, vms: [web1, cache1]}"
 
     kind: Literal["together"]
+    at_rest: ClassVar[bool] = True
 
     def described(self) -> str:
         return f"together {self.said_guests()}"
@@ -37,10 +37,8 @@ class Together(OfVms, Constraint):
         homes = sorted({cluster.vm(name).moving_to or cluster.vm(name).host for name in members})
         if len(homes) < 2:
             return []
-        found = self.broken(
-            f"group:{members[0]}", len(homes) - 1, f"{', '.join(members)} are on {', '.join(homes)}", members
-        )
-        return [replace(found, at_rest_only=True)]
+        detail = f"{', '.join(members)} are on {', '.join(homes)}"
+        return [self.broken(f"group:{members[0]}", len(homes) - 1, detail, members, largest=len(members) - 1)]
 
     def _active(self, cluster: Cluster) -> tuple[str, ...]:
         return tuple(name for name in self.guests(cluster) if cluster.vm(name).is_active)

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from balancer.domain.host import ASLEEP, CPU, MEMORY, RESOURCES, DoubtKind, Host, HostState, Link, Resource
 from balancer.domain.placement import Move
+from balancer.domain.reach import why_cannot_run
 from balancer.domain.value import Moment, Name, Value
 from balancer.domain.vm import Vm, VmState
 
@@ -54,6 +55,10 @@ class Cluster(Value):
     def vm(self, name: str) -> Vm:
         """Return a guest by name; KeyError where there is none."""
         return self.vms[self._place_of_vm[name]]
+
+    @property
+    def vm_names(self) -> Collection[str]:
+        return self._place_of_vm.keys()
 
     def has_vm(self, name: str) -> bool:
         return name in self._place_of_vm
@@ -166,6 +171,10 @@ class Cluster(Value):
         """Whether a doubt about the guest, its host or its goal forbids to touch it."""
         ends = {f"vm:{vm.name}", f"host:{vm.host}"} | ({f"host:{vm.moving_to}"} if vm.moving_to else set())
         return bool(ends & self.doubted)
+
+    def why_cannot_run(self, vm: Vm, host: Host) -> str:
+        """Say why a guest could not run on a host at all; empty where it could."""
+        return why_cannot_run(vm, self.host(vm.host), host)
 
     def is_doubted(self, host: Host) -> bool:
         return f"host:{host.name}" in self.doubted or host.state is HostState.UNREACHABLE

@@ -13,7 +13,11 @@ from balancer.domain.value import Amount, Flag, Moment, Name, Value
 Resource = str
 CPU: Resource = "cpu"
 MEMORY: Resource = "memory"
+VCPUS: Resource = "vcpus"
+"""vCPUs promised to guests; what a host has of it is its usable cores, and a policy may allow several on each."""
+
 RESOURCES: tuple[Resource, ...] = (CPU, MEMORY)
+"""What every host is measured in."""
 
 DEFAULT_MIGRATION_MIB_PER_S = 1000.0  # FORMATS: what a host's migration link is taken to carry when nobody says
 DEFAULT_BOOT_SECONDS = 180.0  # firmware and operating system of a common server
@@ -112,7 +116,7 @@ class Host(Value):
 
     def usable(self, resource: Resource) -> float:
         """Return what guests may use of a resource, in its own unit."""
-        if resource == CPU:
+        if resource in {CPU, VCPUS}:
             return self.usable_cores
         return self.usable_memory_mib if resource == MEMORY else self.resources.get(resource, 0.0)
 

@@ -49,6 +49,55 @@ class Together:
 
 
 @dataclass(frozen=True)
+class GroupLoad:
+    """What these guests need on these hosts may be at most `limit`; `vms` None means everything that is in use there.
+
+    `whole` is the amount that counts as an excess of 1: what all these hosts together have.
+    """
+
+    vms: frozenset[str] | None
+    hosts: frozenset[str]
+    resource: Resource
+    limit: float
+    whole: float
+    price: float | None = None
+
+
+@dataclass(frozen=True)
+class HostsTouched:
+    """These guests are on at most `limit` hosts."""
+
+    vms: frozenset[str]
+    limit: int
+    price: float | None = None
+
+
+@dataclass(frozen=True)
+class HostsOn:
+    """At least, or at most, so many of these hosts are on."""
+
+    hosts: frozenset[str]
+    at_least: int = 0
+    at_most: int | None = None
+    price: float | None = None
+
+
+@dataclass(frozen=True)
+class Losses:
+    """When any `failures` of these domains (hosts, racks) are lost, what is left has a place for each of their guests.
+
+    shares: how full a host may get then, of each resource
+    vms:    the guests that have to be started again; a lost guest that is not named needs no place
+    """
+
+    domains: tuple[frozenset[str], ...]
+    failures: int
+    shares: tuple[tuple[Resource, float], ...]
+    vms: frozenset[str]
+    price: float | None = None
+
+
+@dataclass(frozen=True)
 class HostMust:
     """A host has to be on, or off."""
 
@@ -81,5 +130,5 @@ class MoveCost:
     cost: float
 
 
-Shape = AllowedHosts | CapacityShare | AtMost | Together | HostMust
+Shape = AllowedHosts | CapacityShare | AtMost | Together | GroupLoad | HostsTouched | HostsOn | Losses | HostMust
 Cost = LoadCurve | HostOn | MoveCost

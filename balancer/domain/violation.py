@@ -22,9 +22,9 @@ class Violation:
     excess: float
     detail: str
     hard: bool = True
-    weight: float = 0.0
+    cost: float = 0.0  # what a wish that is not kept adds to J; a promise has no price
     involves: tuple[str, ...] = ()  # the guests whose moves could mend it
-    at_rest_only: bool = False  # such a promise (together) may be broken while its guests are on their way
+    at_rest_only: bool = False  # such a promise (together, reserve) may be broken while guests are on their way
 
     @property
     def key(self) -> tuple[str, str]:
@@ -37,6 +37,11 @@ class Violation:
 def hard_excess(violations: Iterable[Violation]) -> float:
     """Return how far the hard promises are broken in sum; placements compare by it before anything else."""
     return sum(v.excess for v in violations if v.hard)
+
+
+def soft_cost(violations: Iterable[Violation]) -> float:
+    """Return what the wishes that are not kept add to J."""
+    return sum(v.cost for v in violations if not v.hard)
 
 
 def worsened(before: Iterable[Violation], after: Iterable[Violation]) -> list[Violation]:

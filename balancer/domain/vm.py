@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from balancer.domain.host import CPU, MEMORY, Host, Resource
+from balancer.domain.host import CPU, MEMORY, VCPUS, Resource
 from balancer.domain.value import Amount, Flag, Name, Value
 
 ABSURD_ABOVE = 1.5  # times its vCPUs
@@ -88,6 +88,11 @@ class Vm(Value):
     def is_in_flight(self) -> bool:
         return self.moving_to is not None
 
+    @property
+    def at_the_end(self) -> str:
+        """Where it will be once it has arrived; where it is, when it is not on its way."""
+        return self.moving_to or self.host
+
     def need(self, resource: Resource) -> float:
         """Return what it is expected to need: cores, or MiB of assigned memory.
 
@@ -97,6 +102,8 @@ class Vm(Value):
             return 0.0
         if resource == CPU:
             return self._expected_cores()
+        if resource == VCPUS:
+            return float(self.vcpus)
         return self.memory_mib + self.overhead_mib if resource == MEMORY else self.resources.get(resource, 0.0)
 
     @property
@@ -114,13 +121,3 @@ class Vm(Value):
         if resource == CPU and self.is_active and self.cpu_used_cores is not None and not self.is_absurd:
             return self.cpu_used_cores
         return self.need(resource)
-
-    def why_not_on(self, host: Host) -> str:
-        """Say why the guest could not run on a host at all; empty where it could."""
-        if self.cpu_mode is CpuMode.CUSTOM and self.cpu_models is not None and host.cpu_model not in self.cpu_models:
-            return f"its CPU model {host.cpu_model} is not one of {', '.join(self.cpu_models)}"
-        missing = [net for net in self.networks if host.networks is not None and net not in host.networks]
-        if missing:
-            return f"it has no network {', '.join(missing)}"
-        missing = [pool for pool in self.pools if host.pools is not None and pool not in host.pools]
-        return f"it has no storage pool {', '.join(missing)}" if missing else ""

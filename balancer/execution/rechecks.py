@@ -87,5 +87,5 @@ def _target_refuses(step: Step, vm: Vm, cluster: Cluster) -> str:
     host = cluster.host(target)
     if not host.takes_guests:
         return f"{target} takes no guests: it is {'cordoned' if host.cordoned else host.state}"
-    why_not = vm.why_not_on(host)
+    why_not = cluster.why_cannot_run(vm, host)
     return f"{vm.name} cannot run on {target}: {why_not}" if why_not else ""

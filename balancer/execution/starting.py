@@ -89,9 +89,12 @@ def _wait_for_a_slot(step: Step, cluster: Cluster, limits: Limits) -> None:
             raise Waits(f"{touching} guests are on their way to or from {host} already")
 
 
-def _pass_the_gate(at: _Start, during: Cluster) -> None:
-    """Refuse what would break a promise; while anything is in flight its end may make room, so then it waits."""
-    broken = [violation for violation in at.gate(at.cluster, during) if not violation.at_rest_only]
+def _pass_the_gate(at: _Start, during: Cluster, at_rest: bool = False) -> None:
+    """Refuse what would break a promise; while anything is in flight its end may make room, so then it waits.
+
+    at_rest: promises that may be broken while guests are on their way count as well
+    """
+    broken = [violation for violation in at.gate(at.cluster, during) if at_rest or not violation.at_rest_only]
     if not broken:
         return
     words = f"it would break a promise: {broken[0]}"
@@ -102,7 +105,7 @@ def _pass_the_gate(at: _Start, during: Cluster) -> None:
 
 def _start_power_off(at: _Start) -> Begun:
     asleep = at.cluster.with_hosts(HostState.STANDBY, at.host) if at.cluster.has_host(at.host) else at.cluster
-    _pass_the_gate(at, asleep)
+    _pass_the_gate(at, asleep, at_rest=True)
     reasons = reasons_against_power_off(at.site, at.host, at.cluster, at.limits)
     switch = at.site.switch_of(at.host)
     if reasons or switch is None:

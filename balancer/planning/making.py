@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
+from balancer.constraints import Reserve
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, HostState
 from balancer.domain.memory import NOTHING_REMEMBERED, Memory
@@ -109,7 +110,9 @@ def _draft(question: Question, problem: Problem, policy: Policy) -> _Draft:
     for item in schedule.timed:
         later = later.after(item.move)
     asleep = tuple(sorted(host for host in wanted_asleep if _is_empty(later, host, policy)))
-    later = later.with_hosts(HostState.UP, *woken).with_hosts(HostState.STANDBY, *asleep)
+    for name in woken:
+        later = later.with_host(name, state=HostState.UP, cordoned=False)
+    later = later.with_hosts(HostState.STANDBY, *asleep)
     return _Draft(question, decision, schedule, later, asleep, woken)
 
 
@@ -142,7 +145,7 @@ def _guests_on_emptied(cluster: Cluster) -> list[int]:
 
 
 def _objective(policy: Policy, now: Cluster, later: Cluster) -> float:
-    return policy.objectives.score(now, later)
+    return policy.score(now, later)
 
 
 def _steps(draft: _Draft, cluster: Cluster, policy: Policy) -> tuple[Step, ...]:
@@ -164,6 +167,7 @@ def _steps(draft: _Draft, cluster: Cluster, policy: Policy) -> tuple[Step, ...]:
         {host: _why_sleep(cluster, host) for host in draft.asleep},
         policy.budget.concurrent_per_host,
         policy.migration.bandwidth_mib_per_s,
+        sleep_last=any(isinstance(promise, Reserve) and promise.hard for promise in policy.promises),
     )
 
 

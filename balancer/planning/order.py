@@ -251,7 +251,7 @@ class _Desk:
             return False
         if not over.takes_guests or self.cluster.is_doubted(over) or not vm.is_active:
             return False
-        return host in self.allowed.get(move.vm, frozenset({host})) and not vm.why_not_on(over)
+        return host in self.allowed.get(move.vm, frozenset({host})) and not self.cluster.why_cannot_run(vm, over)
 
 
 def _allowed(shapes: Iterable[Shape]) -> dict[str, frozenset[str]]:

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from balancer.domain.cluster import Cluster
+from balancer.domain.host import Resource
 from balancer.domain.placement import Move
-from balancer.domain.shapes import AtMost, CapacityShare, Shape
+from balancer.domain.shapes import AtMost, CapacityShare, GroupLoad, Shape
+from balancer.domain.vm import Vm
 
 ROUNDING = 1e-9
 
@@ -28,6 +30,15 @@ class Demand:
     gives: Amounts
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Hosts on which guests are counted: each as one, or by what it needs of a resource."""
+
+    pool: PoolId
+    hosts: frozenset[str]
+    resource: Resource | None
+
+
 class Pools:
     """How full every pool is, and how full it may be. A pool that is too full today may not become fuller."""
 
@@ -36,12 +47,15 @@ class Pools:
         self.level: list[float] = []
         self.limit: list[float] = []
         self._of_host: dict[str, list[tuple[PoolId, str]]] = defaultdict(list)
-        self._of_vm: dict[str, list[tuple[PoolId, frozenset[str]]]] = defaultdict(list)
+        self._of_vm: dict[str, list[_Place]] = defaultdict(list)
+        self._of_all: list[_Place] = []
         for shape in shapes:
             if isinstance(shape, CapacityShare) and shape.price is None:
                 self._add_capacity(shape)
             elif isinstance(shape, AtMost) and shape.price is None:
                 self._add_group(shape)
+            elif isinstance(shape, GroupLoad) and shape.price is None:
+                self._add_load(shape)
 
     def _add_capacity(self, shape: CapacityShare) -> None:
         host = self._cluster.host(shape.host)
@@ -52,7 +66,22 @@ class Pools:
         inside = sum(1 for name in shape.vms if self._ends(name) & shape.hosts)
         pool = self._new(float(inside), float(shape.limit))
         for name in shape.vms:
-            self._of_vm[name].append((pool, shape.hosts))
+            self._of_vm[name].append(_Place(pool, shape.hosts, None))
+
+    def _add_load(self, shape: GroupLoad) -> None:
+        """Everything in use on some hosts, or what some guests use there."""
+        cluster = self._cluster
+        if shape.vms is None:
+            hosts = [cluster.host(name) for name in sorted(shape.hosts)]
+            level = sum(cluster.used(host, shape.resource) for host in hosts)
+        else:
+            guests = [cluster.vm(name) for name in sorted(shape.vms)]
+            level = sum(len(self._ends(vm.name) & shape.hosts) * vm.need(shape.resource) for vm in guests)
+        place = _Place(self._new(level, shape.limit), shape.hosts, shape.resource)
+        if shape.vms is None:
+            self._of_all.append(place)
+        for name in shape.vms or ():
+            self._of_vm[name].append(place)
 
     def _ends(self, name: str) -> set[str]:
         vm = self._cluster.vm(name)
@@ -73,10 +102,19 @@ class Pools:
                 takes[pool] += vm.need(resource)
             for pool, resource in self._of_host[move.source]:
                 gives[pool] += vm.need(resource)
-            for pool, hosts in self._of_vm[move.vm]:
-                if (move.target in hosts) != (move.source in hosts):
-                    (takes if move.target in hosts else gives)[pool] += 1.0
+            for place in (*self._of_vm[move.vm], *self._of_all):
+                self._count(place, move, vm, takes, gives)
         return Demand(takes, gives)
+
+    @staticmethod
+    def _count(place: _Place, move: Move, vm: Vm, takes: dict[PoolId, float], gives: dict[PoolId, float]) -> None:
+        """A guest within a place is one guest; its load is there at both ends while it is on its way."""
+        arrives, leaves = move.target in place.hosts, move.source in place.hosts
+        amount = 1.0 if place.resource is None else vm.need(place.resource)
+        if arrives and (place.resource is not None or not leaves):
+            takes[place.pool] += amount
+        if leaves and (place.resource is not None or not arrives):
+            gives[place.pool] += amount
 
     def have_room_for(self, demand: Demand) -> bool:
         return all(self.level[pool] + amount <= self._roof(pool) for pool, amount in demand.takes.items() if amount > 0)

@@ -78,7 +78,7 @@ class Replay:
             (target.state is not HostState.UP, f"{move.target} is {target.state}"),
         )
         failed = next((why for is_so, why in checks if is_so), "")
-        unfit = vm.why_not_on(target)
+        unfit = self.cluster.why_cannot_run(vm, target)
         return failed or (f"it cannot run on {move.target}: {unfit}" if unfit else "")
 
     def why_not_power_on(self, step: Step) -> str:

@@ -33,12 +33,16 @@ def ranked_steps(
     sleep: Mapping[str, str],
     slots_per_host: int,
     cap_mib_per_s: float | None = None,
+    sleep_last: bool = False,
 ) -> tuple[Step, ...]:
-    """Return the plan's steps, ranked. `wake` and `sleep` give each host's reason."""
+    """Return the plan's steps, ranked. `wake` and `sleep` give each host's reason.
+
+    sleep_last: a reserve holds at the end alone, so nothing loses its power before every guest has arrived
+    """
     ready, waking = _waking(cluster, wake)
     cordoned, cordons = _cordons(cluster, sleep)
     moves = _move_steps(cluster, timed, gains, ready, cordoned, cap_mib_per_s)
-    offs = [_power_off(host, why, moves, cordoned) for host, why in sleep.items()]
+    offs = [_power_off(host, why, moves, cordoned, sleep_last) for host, why in sleep.items()]
     drafts = [*waking, *cordons, *_move_drafts(timed, moves, gains), *offs]
     return _with_waves(_renamed(_by_rank(drafts)), slots_per_host)
 
@@ -116,8 +120,8 @@ def _move_drafts(timed: Sequence[Timed], steps: Sequence[Step], gains: Sequence[
     return list(units.values())
 
 
-def _power_off(host: str, why: str, moves: Sequence[Step], cordoned: Mapping[str, str]) -> _Draft:
-    needs = [step.id for step in moves if step.source == host]
+def _power_off(host: str, why: str, moves: Sequence[Step], cordoned: Mapping[str, str], sleep_last: bool) -> _Draft:
+    needs = [step.id for step in moves if step.source == host or sleep_last]
     needs += [cordoned[host]] if host in cordoned else []
     step = Step(
         id=f"off {host}",

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from balancer.constraints import Together
 from balancer.domain.cluster import Cluster
-from balancer.domain.plan import Plan, Step
+from balancer.domain.plan import Action, Plan, Step
 from balancer.domain.units import MIB_PER_GIB
 from balancer.domain.violation import Violation, worsened
 from balancer.planning.replay import Refused, Replay
@@ -92,12 +93,15 @@ def _by_rank(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[Objection
             yield Objection(step.id, f"comes between the moves of a group: {parted[0]}")
         try:
             replay.start(step)
-            yield from _worse(step.id, before, policy.violations(replay.cluster))
+            yield from _worse(step.id, before, policy.violations(replay.cluster, in_transit=True))
             replay.end(step)
         except Refused as why:
             yield Objection(step.id, str(why))
             return
-        parted = tuple(v for v in worsened(before, policy.violations(replay.cluster)) if v.at_rest_only)
+        parted = _parted(policy, before, replay.cluster)
+        if step.action is Action.POWER_OFF:
+            # What has lost its power helps nobody: what holds at rest has to hold without it.
+            yield from _worse(step.id, before, policy.violations(replay.cluster), at_rest=True)
     for violation in worsened(before, policy.violations(replay.cluster)):
         yield Objection("plan", f"ends with a promise broken: {violation}")
 
@@ -111,7 +115,7 @@ def _by_wave(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[Objection
         try:
             for step in steps:
                 replay.start(step)
-            yield from _worse(f"wave {wave}", before, policy.violations(replay.cluster))
+            yield from _worse(f"wave {wave}", before, policy.violations(replay.cluster, in_transit=True))
             for step in steps:
                 replay.end(step)
         except Refused as why:
@@ -150,7 +154,7 @@ def _harshest(plan: Plan, cluster: Cluster, policy: Policy, place: frozenset[str
             running += startable
             harmless = [step for step in running if not leaves(step)]
             if not harmless:
-                yield from _worse(_said(running), before, policy.violations(replay.cluster))
+                yield from _worse(_said(running), before, policy.violations(replay.cluster, in_transit=True))
             ended = harmless or running[:1]
             for step in ended:
                 replay.end(step)
@@ -165,7 +169,15 @@ def _said(running: Iterable[Step]) -> str:
     return "while " + ", ".join(step.id for step in running) if running else "plan"
 
 
-def _worse(where: str, before: Iterable[Violation], now: Iterable[Violation]) -> Iterator[Objection]:
+def _parted(policy: Policy, before: Iterable[Violation], now: Cluster) -> tuple[Violation, ...]:
+    """Return the groups that the plan has parted and not yet brought together again."""
+    together = [promise for promise in policy.promises if isinstance(promise, Together)]
+    return tuple(worsened(before, [violation for promise in together for violation in promise.violations(now)]))
+
+
+def _worse(
+    where: str, before: Iterable[Violation], now: Iterable[Violation], at_rest: bool = False
+) -> Iterator[Objection]:
     for violation in worsened(before, now):
-        if not violation.at_rest_only:
+        if at_rest or not violation.at_rest_only:
             yield Objection(where, f"breaks a promise on the way: {violation}")

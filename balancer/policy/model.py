@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from balancer.constraints import Constraint, Headroom, Listed
+from balancer.constraints import Constraint, Headroom, Listed, Reach
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Mode
 from balancer.domain.shapes import Cost, Shape
@@ -111,16 +111,24 @@ class Policy(Value):
 
     @property
     def promises(self) -> tuple[Constraint, ...]:
-        """Headroom and all listed constraints."""
-        return (self.headroom, *self.constraints)
+        """Headroom, reach and all listed constraints."""
+        return (self.headroom, Reach(), *self.constraints)
 
     def shapes(self, cluster: Cluster) -> tuple[Shape, ...]:
         """Say all promises in the solver's shapes."""
         return tuple(shape for promise in self.promises for shape in promise.lower(cluster))
 
-    def violations(self, cluster: Cluster) -> list[Violation]:
-        """Return where a cluster breaks the promises, as their checkers see it."""
-        return [violation for promise in self.promises for violation in promise.violations(cluster)]
+    def violations(self, cluster: Cluster, in_transit: bool = False) -> list[Violation]:
+        """Return where a cluster breaks the promises, as their checkers see it.
+
+        in_transit: guests are on their way, so promises that speak of guests at rest are left out
+        """
+        asked = [promise for promise in self.promises if not (in_transit and promise.at_rest)]
+        return [violation for promise in asked for violation in promise.violations(cluster)]
+
+    def score(self, now: Cluster, later: Cluster) -> float:
+        """Return J: what `later` costs when it is reached from `now`, wishes that stand among the constraints too."""
+        return self.objectives.score(now, later) + sum(promise.cost(now, later) for promise in self.promises)
 
     def remarks(self, cluster: Cluster) -> list[str]:
         """Return what is suspicious about the policy on this cluster."""

@@ -19,9 +19,12 @@ import numpy as np
 import pulp
 
 from balancer.solving import highs
-from balancer.solving.arrays import Arrays, Bools
+from balancer.solving.arrays import Arrays, Bools, HostCount
 from balancer.solving.convex import HostLoad, host_load, refine
+from balancer.solving.families import Family
+from balancer.solving.losses import Loss
 from balancer.solving.problem import Effort
+from balancer.solving.spare import need_room_for_losses
 
 FAULT_PRICE = 1e3  # of a host's share over its limit, when the model mends: far above any J
 LP_ROUNDS = 3
@@ -59,6 +62,7 @@ class _Model:
         self.lp: Any = pulp.LpProblem("flow", pulp.LpMinimize)
         self.loads: list[HostLoad] = []
         self.choices: dict[int, Any] = {}
+        self.load_of: dict[tuple[int, int], Any] = {}  # in the resource's own unit
         self.on = [self._on(host) for host in range(len(arrays.hosts))]
         self.out = [self._out(unit) for unit in range(len(arrays.units))]
         self.cost: list[Any] = []
@@ -67,6 +71,11 @@ class _Model:
         self._hosts_empty_before_they_sleep()
         if not self.mending:
             self._enough_hosts_on()
+        self._loads_of_host_groups()
+        for place, count in enumerate(arrays.counts):
+            self._host_count(place, count)
+        for place, loss in enumerate(arrays.losses):
+            self._loss(place, loss)
         self._budget()
         leaving = [(out, _least_move_cost(arrays, unit)) for unit, out in enumerate(self.out)]
         places = pulp.LpAffineExpression(leaving) + float(_least_stay_cost(arrays).sum())
@@ -120,6 +129,7 @@ class _Model:
         usable = float(arrays.usable[at]) or 1.0
         need = arrays.need[at_home, resource] / usable
         load = self.lp.add_variable(f"load_{host}_{resource}", 0)
+        self.load_of[at] = usable * load
         stays = float(need.sum()) - pulp.LpAffineExpression(
             [(self.out[u], float(n)) for u, n in zip(at_home, need, strict=True)]
         )
@@ -153,6 +163,49 @@ class _Model:
                 held = pulp.lpSum(float(r) / size * on for r, on in zip(room, self.on, strict=True))
                 self.lp += held >= float(arrays.need[:, resource].sum()) / size
 
+    def _loads_of_host_groups(self) -> None:
+        """Limits of all that is in use on a group of hosts; those of some guests alone are left to the search."""
+        for place, (resource, group) in enumerate(_whole_loads(self.arrays)):
+            hosts = np.flatnonzero(group.domain == 0).tolist()
+            load = pulp.lpSum(self._load_in_units(host, resource) for host in hosts) * group.scale
+            limit, today = group.limit * group.scale, float(self.arrays.load_today[hosts, resource].sum()) * group.scale
+            if group.price is not None or (self.mending and today > limit):
+                over = self.lp.add_variable(f"group_{place}", 0)
+                self.lp += load <= limit + 1e-9 + over
+                self.cost.append((FAULT_PRICE if group.price is None else group.price / group.scale) * over)
+            else:
+                self.lp += load <= max(limit, today) + 1e-9
+
+    def _host_count(self, place: int, count: HostCount) -> None:
+        on = pulp.lpSum(self.on[host] for host in count.hosts.tolist())
+        excess = count.excess(self.arrays.on_today)
+        if count.price is not None or (self.mending and excess):
+            over = self.lp.add_variable(f"hosts_off_{place}", 0)
+            self.cost.append((FAULT_PRICE if count.price is None else count.price) * over)
+        else:
+            over = float(excess)
+        self.lp += on >= count.at_least - over
+        self.lp += on <= count.at_most + over
+        if count.price is None:
+            today = int(self.arrays.on_today[count.hosts].sum())
+            woken = [self.on[host] for host in count.hosts.tolist() if not self.arrays.on_today[host]]
+            self.lp += pulp.lpSum(woken) <= max(0, count.at_most - today)
+
+    def _loss(self, place: int, loss: Loss) -> None:
+        """A reserve that is broken today binds nobody, and asks for hosts where faults are mended."""
+        arrays, short = self.arrays, 0.0
+        is_short = loss.homeless(arrays.home, arrays.on_today, arrays.load_today) > 0
+        if loss.price is not None or (is_short and not self.mending):
+            return
+        if is_short:
+            short = self.lp.add_variable(f"short_{place}", 0)
+            self.cost.append(FAULT_PRICE * short)
+        need_room_for_losses(self.lp, f"{place}", arrays, loss, self.on, self._load_in_units, short)
+
+    def _load_in_units(self, host: int, resource: int) -> Any:
+        """A host's load in the resource's own unit; nothing where it is surely off."""
+        return self.load_of.get((host, resource), 0.0)
+
     def _budget(self) -> None:
         arrays = self.arrays
         if np.isfinite(arrays.max_guests):
@@ -161,6 +214,10 @@ class _Model:
         if np.isfinite(arrays.max_mib):
             gib = [(out, float(mib) / 1024) for out, mib in zip(self.out, arrays.mib, strict=True)]
             self.lp += pulp.LpAffineExpression(gib) <= float(arrays.max_mib) / 1024
+
+
+def _whole_loads(arrays: Arrays) -> list[tuple[int, Family]]:
+    return [(family.whole, family) for family in arrays.families if family.whole >= 0]
 
 
 def _least_move_cost(arrays: Arrays, unit: int) -> float:

@@ -10,12 +10,28 @@ import numpy.typing as npt
 
 from balancer.domain.host import Resource
 from balancer.solving.families import Company, Family
+from balancer.solving.losses import Loss
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 ROOM = 1e-9  # of a host's usable amount: sums of floats differ by their order
+
+
+@dataclass(frozen=True, eq=False)
+class HostCount:
+    """At least, and at most, so many of these hosts are on; soft where `price` is not None, per host."""
+
+    hosts: Ints
+    at_least: int
+    at_most: int
+    price: float | None
+
+    def excess(self, on: Bools) -> int:
+        """Return how many hosts too few, or too many, are on."""
+        count = int(on[self.hosts].sum())
+        return max(0, self.at_least - count, count - self.at_most)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +74,8 @@ class Arrays:
     must: Ints
     families: tuple[Family, ...]
     companies: tuple[Company, ...]
+    losses: tuple[Loss, ...]
+    counts: tuple[HostCount, ...]
     stray: Floats
     stuck: float
     stuck_cost: float
@@ -113,7 +131,8 @@ class Arrays:
 
     def with_headroom(self, factor: float) -> Arrays:
         """Return the same with limits a little tighter, so that a count of hosts leaves room to pack."""
-        return replace(self, limit=self.limit * factor)
+        losses = tuple(replace(loss, room=loss.room * factor) for loss in self.losses)
+        return replace(self, limit=self.limit * factor, losses=losses)
 
 
 def _grain(needs: Floats) -> int:

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import pulp
 
-from balancer.solving.arrays import Arrays
+from balancer.solving.arrays import Arrays, HostCount
 from balancer.solving.convex import HostLoad, host_load
 from balancer.solving.families import Company, Family
+from balancer.solving.losses import Loss
 from balancer.solving.score import Solution, count_in
+from balancer.solving.spare import need_room_for_losses
 
 
 class Assignment:
@@ -45,6 +47,11 @@ class Assignment:
             self._family(place, family)
         for place, company in enumerate(arrays.companies):
             self._company(place, company)
+        for place, count in enumerate(arrays.counts):
+            self._host_count(place, count)
+        for place, loss in enumerate(arrays.losses):
+            if loss.price is None:
+                self._loss(place, loss)
         self._budget()
 
     # -- answers
@@ -120,14 +127,14 @@ class Assignment:
         self.loads.append(priced)
         self.cost.append(priced.cost)
 
-    def _fault(self, name: str, most: float, takers: Iterable[Any]) -> Any:
+    def _fault(self, name: str, most: float, takers: Iterable[Any] = (), scale: float = 1.0) -> Any:
         """Let a limit stay as broken as it is today; nothing new comes as long as it is."""
         over = self.lp.add_variable(f"fault_{name}", 0, most)
         broken = self.lp.add_variable(f"broken_{name}", cat=pulp.LpBinary)
         self.lp += over <= most * broken
         for x in takers:
             self.lp += x + broken <= 1
-        self.excess.append(over)
+        self.excess.append(scale * over)
         return over
 
     def _family(self, place: int, family: Family) -> None:
@@ -143,15 +150,17 @@ class Assignment:
                 self.cost.append(family.price * over)
                 continue
             over = 0.0
-            if today[domain] > family.limit:
-                takers = [x for unit, host, x in inside if self.arrays.home[unit] != host]
-                over = self._fault(f"group_{place}_{domain}", float(today[domain] - family.limit), takers)
+            if today[domain] > family.roof:
+                takers = [x for unit, host, x in inside if self.arrays.home[unit] != host and weights[unit] > 0]
+                most = float(today[domain] - family.limit)
+                over = self._fault(f"group_{place}_{domain}", most, takers, family.scale)
             if inside:
-                self.lp += members <= family.limit + over
+                self.lp += members <= family.roof + over
 
     def _company(self, place: int, company: Company) -> None:
-        """Each host beyond the first that carries one of them costs."""
+        """Each host beyond the limit that carries one of them costs, or is not allowed."""
         used: list[Any] = []
+        further: list[Any] = []
         for host, base in enumerate(company.base.tolist()):
             members = [self.at[unit][host] for unit in company.units.tolist() if host in self.at[unit]]
             if base:
@@ -159,10 +168,48 @@ class Assignment:
             elif members:
                 carries = self.lp.add_variable(f"carries_{place}_{host}", 0, 1)
                 used.append(carries)
+                further += [] if company.homes[host] else [carries]
                 for x in members:
                     self.lp += carries >= x
+        if company.price is not None:
+            if used:
+                over = self.lp.add_variable(f"hosts_{place}", 0)
+                self.lp += over >= pulp.lpSum(used) - company.limit
+                self.cost.append(company.price * over)
+            return
+        today = int(((company.base > 0) | (company.homes > 0)).sum())
+        over = self._fault(f"hosts_{place}", float(today - company.limit)) if today > company.limit else 0.0
         if used:
-            self.cost.append(company.price * (pulp.lpSum(used) - 1))
+            self.lp += pulp.lpSum(used) <= company.limit + over
+        if further:
+            self.lp += pulp.lpSum(further) <= max(0, company.limit - today)
+
+    def _host_count(self, place: int, count: HostCount) -> None:
+        on = pulp.lpSum(self.on[host] for host in count.hosts.tolist())
+        excess = count.excess(self.today.on)
+        if count.price is not None:
+            over = self.lp.add_variable(f"hosts_off_{place}", 0)
+            self.lp += over >= count.at_least - on
+            self.lp += over >= on - count.at_most
+            self.cost.append(count.price * over)
+            return
+        over = self._fault(f"hosts_off_{place}", float(excess)) if excess else 0.0
+        self.lp += on >= count.at_least - over
+        self.lp += on <= count.at_most + over
+        today = int(self.today.on[count.hosts].sum())
+        woken = [self.on[host] for host in count.hosts.tolist() if not self.today.on[host]]
+        self.lp += pulp.lpSum(woken) <= max(0, count.at_most - today)
+
+    def _loss(self, place: int, loss: Loss) -> None:
+        """Room in sum for the guests of each domain that may be lost; whether they can be packed, the score says."""
+        if loss.homeless(self.today.at, self.today.on, self.arrays.load_today) == 0:
+            need_room_for_losses(self.lp, f"{place}", self.arrays, loss, self.on, self._load_in_units)
+
+    def _load_in_units(self, host: int, resource: int) -> Any:
+        arrays = self.arrays
+        needs = [(x, float(arrays.need[unit, resource])) for unit, x in self.on_host[host]]
+        fixed = float(arrays.fixed[host, resource]) * self.on[host]
+        return fixed + pulp.LpAffineExpression([need for need in needs if need[1]])
 
     def _budget(self) -> None:
         arrays = self.arrays

@@ -101,9 +101,9 @@ def partners_of(state: State, unit: int) -> Ints:
     welcome = arrays.allowed[unit] & ~state.blocked[unit] & opens
     welcome[here] = False
     legal = welcome[there] & arrays.allowed[:, here] & ~state.blocked[:, here] & ~arrays.held
-    if state.grouping[unit].any():
+    for mates in state.groups.soft_mates(unit):
         # Two members of one soft group change its price together in a way that neither sees alone.
-        legal &= ~state.grouping.any(axis=1)
+        legal[mates] &= not state.grouping[unit].any() and ~state.grouping[mates].any(axis=1)
     for resource in range(arrays.need.shape[1]):
         need = arrays.need[:, resource]
         room_here = arrays.ceiling[here, resource] - state.load[here, resource] + need[unit]

@@ -107,8 +107,13 @@ def _tried(
 
 
 def _legal_wish(arrays: Arrays, wanted: Bools) -> Bools:
-    """Keep to what hosts have to be, whatever the model says."""
-    return np.asarray((wanted | (arrays.must == 1)) & (arrays.must != -1), dtype=bool)
+    """Keep to what hosts have to be, whatever the model says; wake no more of a group than may be on."""
+    legal = np.asarray((wanted | (arrays.must == 1)) & (arrays.must != -1), dtype=bool)
+    for count in (count for count in arrays.counts if count.price is None):
+        woken = [host for host in count.hosts.tolist() if legal[host] and not arrays.on_today[host]]
+        room = max(0, count.at_most - int(arrays.on_today[count.hosts].sum()))
+        legal[woken[room:]] = False
+    return legal
 
 
 def _placement(problem: Problem, arrays: Arrays, solution: Solution) -> Placement:

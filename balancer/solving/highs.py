@@ -81,6 +81,20 @@ def _hush() -> None:
             os.close(kept)
 
 
+def _says_one_thing(highs: Any) -> bool:
+    """Whether the values are those of the objective.
+
+    HiGHS 1.16 may return the values that it was given to start from beside the objective of a better answer, where its
+    presolve alone finds that one.
+    """
+    costs, values = highs.getLp().col_cost_, highs.getSolution().col_value
+    if len(values) != len(costs):
+        return True
+    worth = math.fsum(cost * value for cost, value in zip(costs, values, strict=True))
+    told = float(highs.getInfo().objective_function_value)
+    return not math.isfinite(told) or abs(worth - told) <= 1e-6 * max(1.0, abs(told))
+
+
 class _WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
     """PuLP's HiGHS with a first answer to start from."""
 
@@ -93,6 +107,9 @@ class _WarmHiGHS(pulp.HiGHS):  # type: ignore[misc]
             known = [(v.index, self._start[v.name]) for v in lp.variables() if v.name in self._start]
             lp.solverModel.setSolution(len(known), [i for i, _ in known], [value for _, value in known])
         lp.solverModel.run()
+        if self._start is not None and not _says_one_thing(lp.solverModel):
+            lp.solverModel.clearSolver()
+            lp.solverModel.run()
 
     def findSolutionValues(self, lp: Any) -> tuple[int, int]:
         solution = lp.solverModel.getSolution()

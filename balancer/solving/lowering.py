@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from balancer.domain.host import Host, Resource
-from balancer.domain.shapes import AllowedHosts, CapacityShare, HostMust, HostOn, LoadCurve, MoveCost
+from balancer.domain.host import Resource
+from balancer.domain.shapes import (
+    AllowedHosts,
+    CapacityShare,
+    HostMust,
+    HostOn,
+    HostsOn,
+    LoadCurve,
+    Losses,
+    MoveCost,
+    Shape,
+)
 from balancer.domain.vm import Vm
-from balancer.solving.arrays import Arrays, Bools, Floats, Ints
-from balancer.solving.families import companies_of, families_of
+from balancer.solving.arrays import Arrays, Bools, Floats, HostCount, Ints
+from balancer.solving.families import Family, companies_of, families_of
+from balancer.solving.losses import losses_of
 from balancer.solving.problem import Problem
 from balancer.solving.units import Units, units_of
 
@@ -23,7 +34,7 @@ def arrays_of(problem: Problem) -> Arrays:
     units = units_of(problem)
     places = {host.name: place for place, host in enumerate(cluster.hosts)}
     unit_of_vm = {vm.name: place for place, unit in enumerate(units.members) for vm in unit}
-    resources = tuple(sorted({s.resource for s in (*problem.shapes, *problem.costs) if hasattr(s, "resource")}))
+    resources = _resources(problem)
     need = _table([[sum(vm.need(r) for vm in unit) for r in resources] for unit in units.members], len(resources))
     home = np.array([places[unit[0].host] for unit in units.members], dtype=np.int64)
     usable = _table([[host.usable(r) for r in resources] for host in cluster.hosts], len(resources))
@@ -33,9 +44,12 @@ def arrays_of(problem: Problem) -> Arrays:
     may_wake = np.array(
         [h.name in problem.may_wake and not h.is_on and not cluster.is_doubted(h) for h in cluster.hosts], dtype=bool
     )
-    limit, soft_limit, soft_price = _limits(problem, places, resources, usable)
+    fixed = np.maximum(used, 0.0)
+    limits = _limits(problem, places, resources, usable)
+    crowded = tuple(_second_wish(over, usable, need, fixed) for over in limits.further)
     targets = np.array([h.takes_guests and not cluster.is_doubted(h) for h in cluster.hosts], dtype=bool) | may_wake
-    places_of_units = _places(problem, units, places, unit_of_vm, _able(units, cluster.hosts) & targets)
+    able = np.repeat(targets[None, :], len(units.members), axis=0)
+    places_of_units = _places(problem, units, places, unit_of_vm, able)
     return Arrays(
         hosts=tuple(places),
         resources=resources,
@@ -48,25 +62,43 @@ def arrays_of(problem: Problem) -> Arrays:
         allowed=places_of_units.allowed,
         held=np.isin(np.arange(len(units.members)), [u for split in units.splits for u in split]),
         splits=units.splits,
-        fixed=np.maximum(used, 0.0),
+        fixed=fixed,
         usable=usable,
-        limit=limit,
+        limit=limits.hard,
         curve=_curves(problem, places, resources, usable),
-        soft_limit=soft_limit,
-        soft_price=soft_price,
+        soft_limit=limits.soft,
+        soft_price=limits.price,
         on_cost=_on_costs(problem, places),
         on_today=np.array([host.is_on for host in cluster.hosts], dtype=bool),
         may_sleep=may_sleep,
         may_wake=may_wake,
         must=_musts(problem, places),
-        families=families_of(problem.shapes, cluster, places, unit_of_vm),
+        families=(*families_of(problem.shapes, cluster, resources, places, unit_of_vm), *crowded),
         companies=companies_of(problem.shapes, cluster, places, unit_of_vm),
+        losses=losses_of(problem.shapes, cluster, resources, targets, unit_of_vm),
+        counts=tuple(_host_counts(problem.shapes, places)),
         stray=places_of_units.stray,
         stuck=places_of_units.stuck + units.stuck,
         stuck_cost=places_of_units.stuck_cost,
         max_guests=np.inf if problem.max_moves is None else problem.max_moves,
         max_mib=np.inf if problem.max_mib is None else problem.max_mib,
     )
+
+
+def _resources(problem: Problem) -> tuple[Resource, ...]:
+    """Return every resource that some shape or cost speaks of."""
+    spoken: set[Resource] = {s.resource for s in (*problem.shapes, *problem.costs) if hasattr(s, "resource")}
+    spoken |= {resource for s in problem.shapes if isinstance(s, Losses) for resource, _ in s.shares}
+    return tuple(sorted(spoken))
+
+
+def _host_counts(shapes: Iterable[Shape], places: dict[str, int]) -> Iterator[HostCount]:
+    for shape in shapes:
+        if isinstance(shape, HostsOn):
+            hosts = np.array(sorted(places[name] for name in shape.hosts if name in places), dtype=np.int64)
+            most = len(hosts) if shape.at_most is None else shape.at_most
+            price = None if shape.price is None else shape.price / max(1, len(hosts))
+            yield HostCount(hosts, shape.at_least, most, price)
 
 
 def _table(rows: Sequence[Sequence[float]], columns: int) -> Floats:
@@ -88,22 +120,54 @@ def _may_sleep(problem: Problem, unit_of_vm: dict[str, int]) -> Bools:
     )
 
 
-def _limits(
-    problem: Problem, places: dict[str, int], resources: tuple[Resource, ...], usable: Floats
-) -> tuple[Floats, Floats, Floats]:
-    limit = np.full(usable.shape, np.inf)
-    soft_limit, soft_price = np.full(usable.shape, np.inf), np.zeros(usable.shape)
+@dataclass(frozen=True)
+class _Over:
+    """A wish about the load of one host and resource: above `limit` each unit of it costs `price`."""
+
+    at: tuple[int, int]
+    limit: float
+    price: float
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Limits of loads: hard ones, the first wish for each load, and the wishes that come on top of it."""
+
+    hard: Floats
+    soft: Floats
+    price: Floats
+    further: tuple[_Over, ...]
+
+
+def _limits(problem: Problem, places: dict[str, int], resources: tuple[Resource, ...], usable: Floats) -> _Limits:
+    hard, soft, price = np.full(usable.shape, np.inf), np.full(usable.shape, np.inf), np.zeros(usable.shape)
+    further: list[_Over] = []
     for shape in problem.shapes:
         if not isinstance(shape, CapacityShare) or shape.host not in places:
             continue
         at = places[shape.host], resources.index(shape.resource)
+        limit = shape.share * float(usable[at])
         if shape.price is None:
-            limit[at] = min(limit[at], shape.share * usable[at])
+            hard[at] = min(hard[at], limit)
         elif usable[at] > 0:
-            soft_limit[at] = min(soft_limit[at], shape.share * usable[at])
-            # A host that is full is as far over its share as it can sensibly be.
-            soft_price[at] += shape.price / (max(1.0 - shape.share, 0.01) * usable[at])
-    return limit, soft_limit, soft_price
+            # A host that is full is as far over its share as it can sensibly be; one that may be overbooked, twice so.
+            most = max(1.0 - shape.share, 0.01) if shape.share < 1.0 else shape.share
+            per_unit = shape.price / (most * float(usable[at]))
+            if np.isinf(soft[at]):
+                soft[at], price[at] = limit, per_unit
+            else:
+                further.append(_Over(at, limit, per_unit))
+    return _Limits(hard, soft, price, tuple(further))
+
+
+def _second_wish(over: _Over, usable: Floats, need: Floats, fixed: Floats) -> Family:
+    """Count a load's second wish as a group of all guests on one host."""
+    host, resource = over.at
+    domain = np.full(len(usable), -1, dtype=np.int64)
+    domain[host] = 0
+    units = np.flatnonzero(need[:, resource] > 0)
+    base, scale = fixed[[host], resource], 1.0 / float(usable[over.at])
+    return Family(units, need[units, resource], domain, base, over.limit, over.price, scale, resource)
 
 
 def _curves(problem: Problem, places: dict[str, int], resources: tuple[Resource, ...], usable: Floats) -> Floats:
@@ -146,17 +210,20 @@ def _places(problem: Problem, units: Units, places: dict[str, int], unit_of_vm: 
     home = np.array([places[unit[0].host] for unit in units.members], dtype=np.int64)
     able[np.arange(len(home)), home] = True
     found = _Places(able, np.zeros(able.shape), np.zeros(len(home)))
+    masks: dict[frozenset[str], Bools] = {}
     for shape in problem.shapes:
         if isinstance(shape, AllowedHosts) and problem.cluster.has_vm(shape.vm):
             if shape.vm in unit_of_vm:
-                _place_unit(found, shape, unit_of_vm[shape.vm], places, int(home[unit_of_vm[shape.vm]]))
+                if shape.hosts not in masks:
+                    masks[shape.hosts] = np.array([host in shape.hosts for host in places], dtype=bool)
+                unit = unit_of_vm[shape.vm]
+                _place_unit(found, shape, unit, masks[shape.hosts], int(home[unit]))
             else:
                 _place_stuck(found, shape, problem.cluster.vm(shape.vm))
     return found
 
 
-def _place_unit(found: _Places, shape: AllowedHosts, unit: int, places: dict[str, int], home: int) -> None:
-    inside = np.array([host in shape.hosts for host in places], dtype=bool)
+def _place_unit(found: _Places, shape: AllowedHosts, unit: int, inside: Bools, home: int) -> None:
     if shape.price is None:
         found.allowed[unit] &= inside
         found.stray[unit] += not inside[home]
@@ -179,17 +246,3 @@ def _move_costs(problem: Problem, units: Units, home: Ints, host_count: int) -> 
     costs = np.repeat(away[:, None], host_count, axis=1)
     costs[np.arange(len(home)), home] = 0.0
     return costs
-
-
-def _able(units: Units, hosts: tuple[Host, ...]) -> Bools:
-    """Which hosts could run each unit at all; asked once for guests that cannot differ."""
-    answers: dict[tuple[object, ...], Bools] = {}
-
-    def ask(vm: Vm) -> Bools:
-        kind = (vm.cpu_mode, vm.cpu_models, vm.networks, vm.pools, vm.host)
-        if kind not in answers:
-            answers[kind] = np.array([vm.why_not_on(host) == "" for host in hosts], dtype=bool)
-        return answers[kind]
-
-    rows = [np.logical_and.reduce([ask(vm) for vm in unit]) for unit in units.members]
-    return np.array(rows, dtype=bool).reshape(len(rows), len(hosts))

@@ -6,6 +6,7 @@ import numpy as np
 
 from balancer.solving.arrays import Arrays, Floats
 from balancer.solving.descent import Work
+from balancer.solving.score import members_on
 from balancer.solving.state import NEVER, State
 
 
@@ -34,6 +35,33 @@ def _gathered(state: State, split: tuple[int, ...], host: int) -> bool:
     return True
 
 
+def leave_hosts_too_many(state: State) -> None:
+    """Take groups that are on more hosts than they may off the hosts that carry the fewest of them."""
+    for company in (company for company in state.arrays.companies if company.price is None):
+        members = members_on(company, state.at)
+        for host in sorted(np.flatnonzero(members).tolist(), key=lambda h: (members[h], h)):
+            members = members_on(company, state.at)
+            if int((members > 0).sum()) <= company.limit:
+                break
+            if not company.base[host]:
+                targets = [h for h in np.flatnonzero(members).tolist() if h != host]
+                _spread(state, [u for u in company.units.tolist() if state.at[u] == host], targets)
+
+
+def _spread(state: State, units: list[int], targets: list[int]) -> bool:
+    """Put units on some of these hosts if that is legal for each of them; otherwise leave everything as it was."""
+    done: list[tuple[int, int]] = []
+    for unit in units:
+        costs = {host: state.arriving[unit, host] for host in targets if np.isfinite(state.arriving[unit, host])}
+        if not costs or not state.affordable()[unit]:
+            for back, home in reversed(done):
+                state.relocate(back, home)
+            return False
+        done.append((unit, int(state.at[unit])))
+        state.relocate(unit, min(costs, key=lambda host: (costs[host], host)))
+    return True
+
+
 def ease_faults(state: State, work: Work) -> None:
     """Move guests away from what they break, whichever eases most, until nothing more can be eased."""
     while True:
@@ -58,9 +86,9 @@ def eased_by_leaving(state: State) -> Floats:
     over = np.where(over > arrays.slack, over, 0.0) * state.on[:, None]
     eased = (np.minimum(over[state.at], arrays.need) / usable[state.at]).sum(axis=1)
     eased += np.where(state.at == arrays.home, arrays.stray, 0.0)
-    for family, counts in zip(arrays.families, state.counts, strict=True):
-        if family.price is None and (counts > family.limit).any():
+    for family, counts in zip(arrays.families, state.groups.counts, strict=True):
+        if family.price is None and (counts > family.roof).any():
             domain = family.domain[state.at[family.units]]
-            excess = np.where(domain >= 0, np.maximum(counts - family.limit, 0)[domain], 0)
-            eased[family.units] += np.minimum(excess, family.weights)
+            excess = np.where(domain >= 0, np.maximum(counts - family.limit, 0.0)[domain], 0.0)
+            eased[family.units] += np.minimum(excess, family.weights) * family.scale
     return np.asarray(eased, dtype=np.float64)

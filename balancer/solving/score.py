@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from balancer.solving.arrays import Arrays, Bools, Floats, Ints
-from balancer.solving.families import Family
+from balancer.solving.families import Company, Family
 
 
 @dataclass(frozen=True, order=True)
@@ -70,15 +70,21 @@ def cost_of(arrays: Arrays, solution: Solution) -> float:
     on = solution.on
     hosts = float((load_cost(arrays, load_of(arrays, solution.at)) + arrays.on_cost)[on].sum())
     places = float(arrays.place_cost[np.arange(len(solution.at)), solution.at].sum())
-    return hosts + places + _soft_groups(arrays, solution.at) + arrays.stuck_cost
+    wishes = _soft_groups(arrays, solution.at) + _soft_hosts(arrays, solution)
+    return hosts + places + wishes + arrays.stuck_cost
 
 
 def excess_of(arrays: Arrays, solution: Solution) -> float:
     stray = float(arrays.stray[solution.at == arrays.home].sum())
     must = float(((arrays.must == 1) & ~solution.on).sum() + ((arrays.must == -1) & solution.on).sum())
-    crowds = sum(too_many(f, solution.at) for f in arrays.families if f.price is None)
+    crowds = sum(f.scale * too_much(f, solution.at) for f in arrays.families if f.price is None)
+    crowds += sum(hosts_too_many(c, solution.at) for c in arrays.companies if c.price is None)
+    counts = sum(count.excess(solution.on) for count in arrays.counts if count.price is None)
+    promised = [loss for loss in arrays.losses if loss.price is None]
+    load = load_of(arrays, solution.at) if promised else arrays.fixed
+    homeless = sum(loss.homeless(solution.at, solution.on, load) for loss in promised)
     split = sum(len(set(solution.at[list(split)].tolist())) - 1 for split in arrays.splits)
-    return capacity_excess(arrays, solution) + stray + must + crowds + split + arrays.stuck
+    return capacity_excess(arrays, solution) + stray + must + crowds + counts + homeless + split + arrays.stuck
 
 
 def capacity_excess(arrays: Arrays, solution: Solution) -> float:
@@ -89,8 +95,8 @@ def capacity_excess(arrays: Arrays, solution: Solution) -> float:
     return float((np.where(over > arrays.slack, over, 0.0) / usable).sum())
 
 
-def count_in(family: Family, at: Ints) -> Ints:
-    """Return how many members each domain holds."""
+def count_in(family: Family, at: Ints) -> Floats:
+    """Return what counts in each domain."""
     counts = family.base.copy()
     domain = family.domain[at[family.units]]
     inside = domain >= 0
@@ -98,15 +104,32 @@ def count_in(family: Family, at: Ints) -> Ints:
     return counts
 
 
-def too_many(family: Family, at: Ints) -> float:
-    return float(np.maximum(count_in(family, at) - family.limit, 0).sum())
+def too_much(family: Family, at: Ints) -> float:
+    """Return what counts above the limit, over all domains."""
+    over = count_in(family, at) - family.limit
+    return float(np.where(over > family.roof - family.limit, over, 0.0).sum())
+
+
+def members_on(company: Company, at: Ints) -> Ints:
+    """Return the members on each host."""
+    members = company.base.copy()
+    np.add.at(members, at[company.units], 1)
+    return members
+
+
+def hosts_too_many(company: Company, at: Ints) -> int:
+    return max(0, int((members_on(company, at) > 0).sum()) - company.limit)
 
 
 def _soft_groups(arrays: Arrays, at: Ints) -> float:
-    crowds = sum(f.price * too_many(f, at) for f in arrays.families if f.price is not None)
-    parted = 0.0
-    for company in arrays.companies:
-        members = company.base.copy()
-        np.add.at(members, at[company.units], 1)
-        parted += company.price * max(0, int((members > 0).sum()) - 1)
+    crowds = sum(f.price * too_much(f, at) for f in arrays.families if f.price is not None)
+    parted = sum(c.price * hosts_too_many(c, at) for c in arrays.companies if c.price is not None)
     return float(crowds + parted)
+
+
+def _soft_hosts(arrays: Arrays, solution: Solution) -> float:
+    counts = sum(c.price * c.excess(solution.on) for c in arrays.counts if c.price is not None)
+    wished = [loss for loss in arrays.losses if loss.price is not None]
+    load = load_of(arrays, solution.at) if wished else arrays.fixed
+    lost = sum((loss.price or 0.0) * loss.homeless(solution.at, solution.on, load) for loss in wished)
+    return float(counts + lost)

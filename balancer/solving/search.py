@@ -7,7 +7,7 @@ import numpy as np
 from balancer.solving.arrays import Arrays, Bools
 from balancer.solving.descent import Work, descend, descend_dearly
 from balancer.solving.evacuation import empty_hosts
-from balancer.solving.repair import bring_together, ease_faults
+from balancer.solving.repair import bring_together, ease_faults, leave_hosts_too_many
 from balancer.solving.score import Score, Solution, score
 from balancer.solving.state import State
 
@@ -30,6 +30,7 @@ def _mended(arrays: Arrays, wanted: Bools, work: Work) -> State:
     for host in np.flatnonzero(wanted & arrays.may_wake & ~state.on):
         state.switch(int(host), True)
     bring_together(state)
+    leave_hosts_too_many(state)
     ease_faults(state, work)
     return state
 

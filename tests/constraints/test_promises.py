@@ -7,7 +7,25 @@ from dataclasses import dataclass
 
 import pytest
 
-from balancer.constraints import KINDS, Apart, Constraint, Headroom, NotOn, OnlyOn, Stay, Together
+from balancer.constraints import (
+    KINDS,
+    Apart,
+    Cap,
+    Constraint,
+    Dedicated,
+    GroupShare,
+    Headroom,
+    KeepOn,
+    Licence,
+    NotOn,
+    OnlyOn,
+    Overcommit,
+    Prefer,
+    Reach,
+    Reserve,
+    Stay,
+    Together,
+)
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
 from balancer.domain.shapes import Cost
@@ -42,6 +60,32 @@ TEMPTATIONS = [
     Temptation(OnlyOn(kind="only_on", vms=("a", "b"), hosts=("h1",)), "h1 64: a=8/4 b=8/4 | h2 64:", EVEN),
     Temptation(NotOn(kind="not_on", match={"app": "db"}, hosts=("h2",)), "h1 64: a=8/4@db b=8/4@db | h2 64:", EVEN),
     Temptation(Stay(kind="stay", vms=("a", "b")), "h1 64: a=8/4 b=8/4 | h2 64:", EVEN),
+    Temptation(
+        Prefer(kind="prefer", match={"app": "db"}, hosts=("h1",), weight=1.0), "h1 64: a=8/4@db b=8/4@db | h2 64:", EVEN
+    ),
+    Temptation(
+        Dedicated(kind="dedicated", match={"app": "bank"}, hosts=("h2",)),
+        "h1 64: a=8/4 b=8/4 c=8/1@bank | h2 64: | h3 64:",
+        EVEN,
+    ),
+    Temptation(
+        Licence(kind="licence", match={"app": "db"}, at_most=1), "h1 64: a=8/4@db b=8/4@db | h2 64: | h3 64:", EVEN
+    ),
+    Temptation(Cap(kind="cap", hosts=("h*",), memory=0.5), "h1 64: a=20 | h2 64: b=20", SAVE),
+    Temptation(
+        Cap(kind="cap", hosts_match={"rack": "r1"}, cpu=0.3, each="group"),
+        "h1 64 rack=r1: a=8/4 | h2 64 rack=r1: b=8/4 | h3 64: c=8/4 d=8/4 e=8/4",
+        EVEN,
+    ),
+    Temptation(
+        GroupShare(kind="group_share", match={"app": "t"}, hosts=("h1", "h2"), cpu=0.1),
+        "h1 64: | h2 64: | h3 64: a=8/4@t b=8/4@t c=8/4@t",
+        EVEN,
+    ),
+    Temptation(Overcommit(kind="overcommit", vcpus=0.25), "h1 64: a=8 | h2 64: b=8", SAVE),
+    Temptation(Reserve(kind="reserve"), "h1 64: a=8 | h2 64: b=8 | h3 64: c=8", SAVE),
+    Temptation(KeepOn(kind="keep_on", hosts=("h1", "h2"), at_least=2), "h1 64: a=8 | h2 64: b=8", SAVE),
+    Temptation(Reach(), "h1 64 cpu=new: a=8/4^new b=8/4^new | h2 64 cpu=old:", EVEN),
 ]
 
 
@@ -60,7 +104,8 @@ def ended_up(case: Temptation, promises: tuple[Constraint, ...]) -> list[str]:
     ).placement
     flying = drawn.while_moving(*wanted.moves_from(drawn))
     states: list[Cluster] = [wanted.applied_to(drawn)]
-    states += [flying] if isinstance(case.promise, Stay) else []  # at rest nobody can tell where a guest once was
+    # At rest nobody can tell where a guest once was, and where it is, it can run.
+    states += [flying] if isinstance(case.promise, Stay | Reach) else []
     return [violation.subject for state in states for violation in case.promise.violations(state)]
 
 
@@ -77,7 +122,7 @@ def test_every_kind_has_a_temptation() -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_explains_itself_and_its_example_works(kind: type[Constraint]) -> None:
     assert (inspect.getmodule(kind).__doc__ or "").count("\n\n") >= 1, "its file opens with the promise and its formula"
-    line = kind.example if kind is Headroom else f"constraints: [{kind.example}]"
+    line = kind.example if kind in {Headroom, Reach} else f"constraints: [{kind.example}]"
     policy = read_text(f"schema: balancer.policy/1\n{line}\n", Policy, "example")
     assert any(isinstance(promise, kind) for promise in policy.promises)
 

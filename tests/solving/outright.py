@@ -11,9 +11,13 @@ from balancer.domain.shapes import (
     AllowedHosts,
     AtMost,
     CapacityShare,
+    GroupLoad,
     HostMust,
     HostOn,
+    HostsOn,
+    HostsTouched,
     LoadCurve,
+    Losses,
     MoveCost,
     Shape,
     Together,
@@ -68,11 +72,18 @@ def is_legal(problem: Problem, wanted: Placement) -> bool:
 def _takes(problem: Problem, wanted: Placement, vm: str, target: str) -> bool:
     host = problem.cluster.host(target)
     opens = host.takes_guests or (host.name in problem.may_wake and host.name in wanted.on)
-    able = problem.cluster.vm(vm).why_not_on(host) == "" and not problem.cluster.is_doubted(host)
+    able = not problem.cluster.why_cannot_run(problem.cluster.vm(vm), host) and not problem.cluster.is_doubted(host)
     return vm in problem.may_move and opens and able
 
 
 def _keeps(shape: Shape, now: Cluster, later: Cluster) -> bool:
+    if isinstance(shape, HostsTouched):
+        # It holds for the hosts of today and of later taken together, so in whatever order guests move.
+        return len(_touched(shape, now) | _touched(shape, later)) <= max(shape.limit, len(_touched(shape, now)))
+    if isinstance(shape, HostsOn) and shape.at_most is not None:
+        ever = sum(now.host(name).is_on or later.host(name).is_on for name in shape.hosts)
+        if ever > max(shape.at_most, sum(now.host(name).is_on for name in shape.hosts)):
+            return False
     before, after = shape_excess(shape, now), shape_excess(shape, later)
     if after <= ROUNDING:
         return True
@@ -88,10 +99,13 @@ def _joined(shape: Shape, now: Cluster, later: Cluster) -> bool:
         return any(vm.name in shape.vms and vm.host in shape.hosts for vm in came)
     if isinstance(shape, AllowedHosts):
         return any(vm.name == shape.vm for vm in came)
+    if isinstance(shape, GroupLoad):
+        came = [vm for vm in came if vm.host in shape.hosts and vm.need(shape.resource) > 0]
+        return any(shape.vms is None or vm.name in shape.vms for vm in came)
     return isinstance(shape, Together) and any(vm.name in shape.vms for vm in came)
 
 
-def shape_excess(shape: Shape, cluster: Cluster) -> float:
+def shape_excess(shape: Shape, cluster: Cluster) -> float:  # noqa: PLR0911 - one line a shape
     """Return how far a cluster breaks a shape."""
     if isinstance(shape, AllowedHosts):
         vm = cluster.vm(shape.vm)
@@ -105,7 +119,28 @@ def shape_excess(shape: Shape, cluster: Cluster) -> float:
         return float(max(0, len(inside) - shape.limit))
     if isinstance(shape, HostMust):
         return float(cluster.host(shape.host).is_on != shape.on)
-    return float(len({cluster.vm(name).moving_to or cluster.vm(name).host for name in shape.vms}) - 1)
+    if isinstance(shape, GroupLoad):
+        return max(0.0, _group_load(shape, cluster) - shape.limit) / shape.whole
+    if isinstance(shape, HostsTouched):
+        return float(max(0, len(_touched(shape, cluster)) - shape.limit))
+    if isinstance(shape, HostsOn):
+        on = sum(cluster.host(name).is_on for name in shape.hosts)
+        most = len(shape.hosts) if shape.at_most is None else shape.at_most
+        return float(max(0, shape.at_least - on, on - most))
+    assert isinstance(shape, Together)
+    return float(len({cluster.vm(name).at_the_end for name in shape.vms}) - 1)
+
+
+def _group_load(shape: GroupLoad, cluster: Cluster) -> float:
+    if shape.vms is None:
+        hosts = [cluster.host(name) for name in shape.hosts]
+        return sum(cluster.used(host, shape.resource) for host in hosts if host.is_on)
+    guests = [cluster.vm(name) for name in shape.vms]
+    return sum(len({vm.host, vm.at_the_end} & shape.hosts) * vm.need(shape.resource) for vm in guests)
+
+
+def _touched(shape: HostsTouched, cluster: Cluster) -> set[str]:
+    return {end for name in shape.vms for end in (cluster.vm(name).host, cluster.vm(name).at_the_end)}
 
 
 def excess_of(problem: Problem, cluster: Cluster) -> float:
@@ -128,14 +163,18 @@ def cost_of(problem: Problem, later: Cluster) -> float:
 
 def _price(shape: Shape, later: Cluster) -> float:
     """Return what a wish costs: its price times the share of its largest possible excess."""
-    if isinstance(shape, HostMust) or shape.price is None:
+    if isinstance(shape, HostMust | Losses) or shape.price is None:
         return 0.0
     return shape.price * shape_excess(shape, later) / _largest_excess(shape)
 
 
-def _largest_excess(shape: AllowedHosts | AtMost | CapacityShare | Together) -> float:
-    if isinstance(shape, AtMost):
+def _largest_excess(
+    shape: AllowedHosts | AtMost | CapacityShare | Together | GroupLoad | HostsTouched | HostsOn,
+) -> float:
+    if isinstance(shape, AtMost | HostsTouched):
         return len(shape.vms) - shape.limit
+    if isinstance(shape, HostsOn):
+        return len(shape.hosts)
     if isinstance(shape, Together):
         return len(shape.vms) - 1
     return 1 - shape.share if isinstance(shape, CapacityShare) else 1.0

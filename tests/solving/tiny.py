@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from balancer.constraints import Reach
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import Host, HostState
 from balancer.domain.shapes import (
@@ -11,8 +12,11 @@ from balancer.domain.shapes import (
     AtMost,
     CapacityShare,
     Cost,
+    GroupLoad,
     HostMust,
     HostOn,
+    HostsOn,
+    HostsTouched,
     LoadCurve,
     MoveCost,
     Shape,
@@ -107,7 +111,30 @@ def _shapes(rng: random.Random, cluster: Cluster) -> tuple[Shape, ...]:
         shapes.append(HostMust(rng.choice(hosts), rng.random() < 0.5))
     if rng.random() < 0.2:
         shapes.append(CapacityShare(rng.choice(hosts), "memory", 0.5, 0.4))
+    shapes += _rarer_shapes(rng, cluster, names, hosts)
+    shapes += Reach().lower(cluster)
     return tuple(shapes)
+
+
+def _rarer_shapes(rng: random.Random, cluster: Cluster, names: list[str], hosts: list[str]) -> list[Shape]:
+    shapes: list[Shape] = []
+    some = frozenset(rng.sample(hosts, max(1, len(hosts) - 1)))
+    if rng.random() < 0.2:
+        members = rng.choice([None, frozenset(rng.sample(names, 2))])
+        whole = sum(cluster.host(name).usable("memory") for name in some)
+        shapes.append(
+            GroupLoad(members, some, "memory", rng.choice([0.2, 0.4]) * whole, whole, rng.choice([None, 0.3]))
+        )
+    if rng.random() < 0.2:
+        shapes.append(HostsTouched(frozenset(rng.sample(names, 2)), 1, rng.choice([None, 0.3])))
+    if rng.random() < 0.2:
+        least, most = rng.choice([(0, 1), (1, 1), (1, None), (len(some), None)])
+        shapes.append(HostsOn(some, least, most, rng.choice([None, 0.3])))
+    if rng.random() < 0.2:
+        # A second wish about the same load, and a promise about what is promised rather than used.
+        shapes += [CapacityShare(hosts[0], "memory", 0.3, 0.2), CapacityShare(hosts[0], "memory", 0.6, 0.3)]
+        shapes += [CapacityShare(name, "vcpus", rng.choice([0.75, 1.5])) for name in hosts]
+    return shapes
 
 
 def _costs(rng: random.Random, cluster: Cluster) -> tuple[Cost, ...]:

@@ -1,0 +1,66 @@
+"""Keep some hosts on, or not too many.
+
+at_least <= number of these hosts that are on <= at_most
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from balancer.constraints.base import Constraint
+from balancer.constraints.selectors import OnHosts
+from balancer.domain.cluster import Cluster
+from balancer.domain.shapes import HostsOn, Shape
+from balancer.domain.value import Count
+from balancer.domain.violation import Violation
+
+
+class KeepOn(OnHosts, Constraint):
+    """Keep a quorum, a storage cluster or a minimum of a rack awake, or cap how many of a group draw power."""
+
+    example: ClassVar[str] = "{kind: keep_on, hosts_match: {ceph: mon}, at_least: 3}"
+
+    kind: Literal["keep_on"]
+    at_least: Count | None = Field(default=None, description="so many of them stay on; absent with no at_most: all")
+    at_most: Count | None = Field(default=None, description="no more of them are on")
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        if self.at_most is not None and (self.at_least or 0) > self.at_most:
+            raise ValueError(f"asks for at least {self.at_least} and at most {self.at_most}")
+        return self
+
+    def described(self) -> str:
+        least = "all" if self.at_least is None else f"at least {self.at_least}"
+        return f"keep_on {least if self.at_most is None else f'at most {self.at_most}'} of {self.said_hosts()}"
+
+    def lower(self, cluster: Cluster) -> Iterator[Shape]:
+        hosts = self.chosen_hosts(cluster)
+        if hosts:
+            yield HostsOn(hosts, self._least(hosts), self.at_most, self.price)
+
+    def violations(self, cluster: Cluster) -> list[Violation]:
+        """Excess is the number of hosts too few, or too many."""
+        hosts = self.chosen_hosts(cluster)
+        on = sum(cluster.host(name).is_on for name in hosts)
+        missing, extra = self._least(hosts) - on, on - (len(hosts) if self.at_most is None else self.at_most)
+        excess = max(missing, extra)
+        if excess <= 0:
+            return []
+        wanted = f"at least {self._least(hosts)}" if missing > 0 else f"at most {self.at_most}"
+        detail = f"{on} of the {len(hosts)} hosts {self.said_hosts()} are on, wanted are {wanted}"
+        return [self.broken(f"group:{self.said_hosts()}", excess, detail, largest=len(hosts))]
+
+    def _least(self, hosts: frozenset[str]) -> int:
+        if self.at_least is None:
+            return len(hosts) if self.at_most is None else 0
+        # A host that is gone for good cannot be kept on.
+        return min(self.at_least, len(hosts))
+
+    def remarks(self, cluster: Cluster) -> list[str]:
+        few = len(self.chosen_hosts(cluster)) < (self.at_least or 0)
+        short = [f"there are only {len(self.chosen_hosts(cluster))} such hosts"] if few else []
+        return self.host_remarks(cluster) + short

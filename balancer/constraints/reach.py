@@ -1,0 +1,45 @@
+"""Move guests only where they can run.
+
+why_cannot_run(vm, host) = ""      for every host but its own: CPU, networks, storage
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from balancer.constraints.base import Constraint
+from balancer.domain.cluster import Cluster
+from balancer.domain.reach import reach_of, why_cannot_run
+from balancer.domain.shapes import AllowedHosts, Shape
+from balancer.domain.violation import Violation
+
+
+class Reach(Constraint):
+    """Take a guest only to hosts with a CPU that it can run on, and with its networks and storage.
+
+    It is in force always and stands in no policy: what it promises is physics.
+    """
+
+    example: ClassVar[str] = ""
+
+    kind: Literal["reach"] = "reach"
+
+    def described(self) -> str:
+        return "reach"
+
+    def lower(self, cluster: Cluster) -> Iterator[Shape]:
+        names = frozenset(cluster.host_by_name)
+        for vm, hosts in reach_of(cluster.vms, cluster.hosts):
+            if hosts != names:
+                yield AllowedHosts(vm.name, hosts)
+
+    def violations(self, cluster: Cluster) -> list[Violation]:
+        """Excess is 1 for each guest that is on its way to where it cannot run; where it is, it does run."""
+        found = []
+        for vm in cluster.vms:
+            if vm.moving_to is not None:
+                why = why_cannot_run(vm, cluster.host(vm.host), cluster.host(vm.moving_to))
+                detail = f"{vm.name} cannot run on {vm.moving_to}: {why}"
+                found += [self.broken(f"vm:{vm.name}", 1.0, detail, (vm.name,))] if why else []
+        return found
