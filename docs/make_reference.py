@@ -49,7 +49,8 @@ def _kind(kind: Any, name: str) -> str:
     _, _, formula = said.partition("\n\n")
     block = "\n".join(f"    {line}".rstrip() for line in inspect.cleandoc(formula).splitlines())
     meaning = inspect.getdoc(kind) or ""
-    return f"### {name}\n\n{meaning}\n\n{block}\n\nExample: `{kind.example}`\n\n{_table(kind)}"
+    example = f"Example: `{kind.example}`\n\n" if kind.example else ""
+    return f"### {name}\n\n{meaning}\n\n{block}\n\n{example}{_table(kind) if kind.example else ''}"
 
 
 def _section(name: str, model: Any) -> str:

@@ -158,6 +158,8 @@ def explain(kind: Annotated[str | None, typer.Argument(help="A constraint or obj
     each = known[kind]
     out.print(Text(kind, style="bold"))
     out.print(inspect.getdoc(inspect.getmodule(each)) or "", markup=False)
+    if not each.example:
+        return DONE
     out.print(Text.assemble(("\nexample  ", "dim"), each.example))
     for name, field in each.model_fields.items():
         if field.description:

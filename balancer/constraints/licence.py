@@ -39,7 +39,8 @@ class Licence(OfVms, Constraint):
 
     def lower(self, cluster: Cluster) -> Iterator[Shape]:
         members = self._active(cluster)
-        if len(members) > (self.at_most or 1):
+        if members:
+            # Even a single guest: on its way it needs both ends paid for.
             yield HostsTouched(frozenset(members), self.at_most or 1, self.price)
 
     def violations(self, cluster: Cluster) -> list[Violation]:

@@ -62,7 +62,7 @@ class Reserve(Constraint):
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Excess is the number of guests that would find no place."""
         wanted = [vm for vm in cluster.vms if self._is_started_again(vm)]
-        reach = {vm.name: hosts for vm, hosts in reach_of(wanted, cluster.hosts)}
+        reach = {vm.name: hosts for vm, hosts in reach_of(wanted, cluster.hosts, anew=True)}
         domains = self._domains(host for host in cluster.hosts if host.is_on)
         found = []
         for lost in combinations(sorted(domains), min(self.host_failures, len(domains))):

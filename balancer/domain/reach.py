@@ -10,8 +10,11 @@ from balancer.domain.vm import CpuMode, Vm
 
 def why_cannot_run(vm: Vm, home: Host, host: Host) -> str:
     """Say why a guest of `home` could not run on a host; empty where it could. Where it is, it can."""
-    if host.name == home.name:
-        return ""
+    return "" if host.name == home.name else why_could_not_start(vm, home, host)
+
+
+def why_could_not_start(vm: Vm, home: Host, host: Host) -> str:
+    """Say why a guest that runs on `home` could not be started on a host, were it its own; empty where it could."""
     return _why_not_its_cpu(vm, home, host) or _what_is_missing(vm, host)
 
 
@@ -42,15 +45,19 @@ def _what_is_missing(vm: Vm, host: Host) -> str:
     return f"it has no storage pool {', '.join(missing)}" if missing else ""
 
 
-def reach_of(vms: Iterable[Vm], hosts: tuple[Host, ...]) -> Iterator[tuple[Vm, frozenset[str]]]:
-    """Return for each guest the hosts that it could run on; asked once for guests that cannot differ."""
+def reach_of(vms: Iterable[Vm], hosts: tuple[Host, ...], anew: bool = False) -> Iterator[tuple[Vm, frozenset[str]]]:
+    """Return for each guest the hosts that it could run on; asked once for guests that cannot differ.
+
+    anew: where it could be started, should it be lost; its own host is then no better than it looks
+    """
+    ask = why_could_not_start if anew else why_cannot_run
     homes = {host.name: host for host in hosts}
     answers: dict[tuple[object, ...], frozenset[str]] = {}
     for vm in vms:
         kind = (vm.cpu_mode, vm.cpu_models, vm.networks, vm.pools, vm.host)
         if kind not in answers:
             home = homes[vm.host]
-            answers[kind] = frozenset(host.name for host in hosts if not why_cannot_run(vm, home, host))
+            answers[kind] = frozenset(host.name for host in hosts if not ask(vm, home, host))
         yield vm, answers[kind]
 
 

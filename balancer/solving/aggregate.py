@@ -194,7 +194,7 @@ class _Model:
     def _loss(self, place: int, loss: Loss) -> None:
         """A reserve that is broken today binds nobody, and asks for hosts where faults are mended."""
         arrays, short = self.arrays, 0.0
-        is_short = loss.homeless(arrays.home, arrays.on_today, arrays.load_today) > 0
+        is_short = bool(arrays.homeless_today[place])
         if loss.price is not None or (is_short and not self.mending):
             return
         if is_short:

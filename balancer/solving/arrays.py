@@ -90,6 +90,11 @@ class Arrays:
         return load
 
     @cached_property
+    def homeless_today(self) -> tuple[dict[tuple[int, ...], int], ...]:
+        """Guests that would find no place today, for each promise about losses and each loss."""
+        return tuple(loss.homeless(self.home, self.on_today, self.load_today) for loss in self.losses)
+
+    @cached_property
     def slack(self) -> Floats:
         """Rounding that is not taken for a fault."""
         return ROOM * np.maximum(self.usable, 1.0)

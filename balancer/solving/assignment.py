@@ -202,7 +202,7 @@ class Assignment:
 
     def _loss(self, place: int, loss: Loss) -> None:
         """Room in sum for the guests of each domain that may be lost; whether they can be packed, the score says."""
-        if loss.homeless(self.today.at, self.today.on, self.arrays.load_today) == 0:
+        if not self.arrays.homeless_today[place]:
             need_room_for_losses(self.lp, f"{place}", self.arrays, loss, self.on, self._load_in_units)
 
     def _load_in_units(self, host: int, resource: int) -> Any:

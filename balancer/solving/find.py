@@ -9,12 +9,13 @@ import numpy as np
 from balancer.domain.placement import Placement
 from balancer.solving.arrays import Arrays, Bools
 from balancer.solving.bound import is_proved, norm_gap
-from balancer.solving.descent import Work
+from balancer.solving.descent import Work, descend
 from balancer.solving.lowering import arrays_of
 from balancer.solving.problem import Decision, Problem
 from balancer.solving.score import Score, Solution, score
 from balancer.solving.search import better, search, shake
 from balancer.solving.squeeze import squeeze
+from balancer.solving.state import State
 
 if TYPE_CHECKING:
     from balancer.solving.aggregate import Flow
@@ -36,6 +37,7 @@ def find_placement(problem: Problem) -> Decision:
     bound, nodes = flow.bound, flow.nodes
     if _is_small(arrays, problem) and not is_proved(found, score_now, bound):
         found, best, bound, nodes = _solved(arrays, problem, (found, best), score_now, flow)
+        found, best = _polished(arrays, (found, best), work)
     return Decision(
         placement=_placement(problem, arrays, best),
         objective_now=score_now.cost,
@@ -65,6 +67,14 @@ def _solved(
     # While mending, the exact model looks only at what mends most: its bound is none for the rest.
     bounds = [b for b in (flow.bound, exact.bound if score_now.breaks_nothing else None) if b is not None]
     return score_best, solution, max(bounds, default=None), flow.nodes + exact.nodes
+
+
+def _polished(arrays: Arrays, best: tuple[Score, Solution], work: Work) -> tuple[Score, Solution]:
+    """Take what single moves and swaps still gain where the exact model ran out of nodes."""
+    state = State(arrays, best[1])
+    descend(state, work, state.on)
+    polished = state.solution()
+    return better(best, (score(arrays, polished), polished))
 
 
 def _searched(

@@ -53,16 +53,16 @@ class Loss:
     reach: Bools
     price: float | None
 
-    def homeless(self, at: Ints, on: Bools, load: Floats) -> int:
-        """Count the guests without a place, over all that may be lost."""
+    def homeless(self, at: Ints, on: Bools, load: Floats) -> dict[tuple[int, ...], int]:
+        """Count the guests without a place for each set of domains that may be lost; none where there are none."""
         home = np.where(self.unit >= 0, at[self.unit] if len(at) else self.host, self.host)
-        alive = [hosts[on[hosts]] for hosts in self.domains]
-        alive = [hosts for hosts in alive if len(hosts)]
+        alive = {domain: hosts[on[hosts]] for domain, hosts in enumerate(self.domains) if on[hosts].any()}
         free = np.where((self.takes & on)[:, None], self.room - load[:, self.columns], -np.inf)
-        return sum(
-            self._without_place(np.concatenate(lost), home, free)
+        return {
+            lost: count
             for lost in combinations(alive, min(self.failures, len(alive)))
-        )
+            if (count := self._without_place(np.concatenate([alive[domain] for domain in lost]), home, free))
+        }
 
     def _without_place(self, lost: Ints, home: Ints, free: Floats) -> int:
         is_lost = np.isin(np.arange(len(free)), lost)
@@ -120,7 +120,9 @@ def _loss(
     sizes = (need / whole).max(axis=1, initial=0.0)
     order = sorted(range(len(vms)), key=lambda i: (-sizes[i], vms[i].name))
     vms = [vms[i] for i in order]
-    reach = np.array([[host.name in hosts for host in cluster.hosts] for _, hosts in reach_of(vms, cluster.hosts)])
+    reach = np.array(
+        [[host.name in hosts for host in cluster.hosts] for _, hosts in reach_of(vms, cluster.hosts, anew=True)]
+    )
     per_guest = None if shape.price is None else shape.price / max(1, len(vms))
     return Loss(
         domains=tuple(np.array(sorted(place[name] for name in hosts), dtype=np.int64) for hosts in shape.domains),

@@ -14,6 +14,8 @@ import numpy as np
 from balancer.solving.arrays import Arrays, Bools, Floats, Ints
 from balancer.solving.families import Company, Family
 
+WORSE = 1e4  # guests: a placement that adds to a broken reserve never beats one that does not
+
 
 @dataclass(frozen=True, order=True)
 class Score:
@@ -80,11 +82,20 @@ def excess_of(arrays: Arrays, solution: Solution) -> float:
     crowds = sum(f.scale * too_much(f, solution.at) for f in arrays.families if f.price is None)
     crowds += sum(hosts_too_many(c, solution.at) for c in arrays.companies if c.price is None)
     counts = sum(count.excess(solution.on) for count in arrays.counts if count.price is None)
-    promised = [loss for loss in arrays.losses if loss.price is None]
-    load = load_of(arrays, solution.at) if promised else arrays.fixed
-    homeless = sum(loss.homeless(solution.at, solution.on, load) for loss in promised)
+    homeless = _homeless(arrays, solution)
     split = sum(len(set(solution.at[list(split)].tolist())) - 1 for split in arrays.splits)
     return capacity_excess(arrays, solution) + stray + must + crowds + counts + homeless + split + arrays.stuck
+
+
+def _homeless(arrays: Arrays, solution: Solution) -> float:
+    """Count guests without a place after a loss; a loss after which there are more than today is no way out."""
+    count = 0.0
+    for loss, today in zip(arrays.losses, arrays.homeless_today, strict=True):
+        if loss.price is None:
+            later = loss.homeless(solution.at, solution.on, load_of(arrays, solution.at))
+            added = sum(max(0, more - today.get(lost, 0)) for lost, more in later.items())
+            count += sum(later.values()) + WORSE * added
+    return count
 
 
 def capacity_excess(arrays: Arrays, solution: Solution) -> float:
@@ -129,7 +140,8 @@ def _soft_groups(arrays: Arrays, at: Ints) -> float:
 
 def _soft_hosts(arrays: Arrays, solution: Solution) -> float:
     counts = sum(c.price * c.excess(solution.on) for c in arrays.counts if c.price is not None)
-    wished = [loss for loss in arrays.losses if loss.price is not None]
-    load = load_of(arrays, solution.at) if wished else arrays.fixed
-    lost = sum((loss.price or 0.0) * loss.homeless(solution.at, solution.on, load) for loss in wished)
-    return float(counts + lost)
+    for loss in arrays.losses:
+        if loss.price is not None:
+            homeless = loss.homeless(solution.at, solution.on, load_of(arrays, solution.at))
+            counts += loss.price * sum(homeless.values())
+    return float(counts)
