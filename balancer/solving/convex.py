@@ -13,6 +13,7 @@ import pulp
 
 from balancer.solving.arrays import Arrays, Floats
 
+LEAST_WEIGHT = 1e-12  # of J: what costs less costs nothing, and cannot be divided by
 FIRST_TANGENTS = np.linspace(0.1, 1.0, 10)  # shares of a host; the rounds add what is missing between them
 
 
@@ -38,6 +39,7 @@ def host_load(model: Any, arrays: Arrays, at: tuple[int, int], load: Any, on: An
     host, resource = at
     usable = max(float(arrays.usable[at]), 0.0) or 1.0
     weight = float(arrays.curve[at]) * usable**2
+    weight = weight if weight > LEAST_WEIGHT else 0.0
     cost = model.add_variable(f"cost_{host}_{resource}", 0) if weight > 0 else 0.0
     here = HostLoad(host, resource, load, cost, on, weight)
     for point in FIRST_TANGENTS:
