@@ -17,9 +17,11 @@ furnish() {
     hostname "$name"
     # Nothing of the machine's own /run may be seen: libvirtd would talk to its D-Bus, systemd and libvirt.
     mount -t tmpfs tmpfs /run
-    mkdir -p /run/libvirt /run/lock /run/guests
+    mkdir -p /run/libvirt /run/lock /run/guests /run/sshd
     for file in hosts passwd group; do mount --bind "$host/$file" "/etc/$file"; done
+    mount --bind "$host/ssh/shadow" /etc/shadow
     mount --bind "$host/etc" /etc/libvirt
+    mount --bind "$host/pki" /etc/pki
     mount --bind "$host/lib" /var/lib/libvirt
     mount --bind "$host/log" /var/log/libvirt
     mount --bind "$host/cache" /var/cache/libvirt
@@ -65,5 +67,6 @@ boot
 trap start_libvirtd USR1
 "$python" -I "$here/meter.py" "$host/proc" &
 start_libvirtd
+/usr/sbin/sshd -D -e -f "$host/ssh/sshd_config" &
 # Whatever dies here is reaped here. Without it QEMU stays a zombie, and each migration waits 40 s for its end.
 while :; do wait -n || sleep 1; done

@@ -45,6 +45,16 @@ class Host:
         return f"qemu+tcp://{self.address}/system"
 
     @property
+    def tls_uri(self) -> str:
+        """As another host uses it; the machine itself has to add `?pkipath=`."""
+        return f"qemu+tls://{self.address}/system"
+
+    @property
+    def unix_uri(self) -> str:
+        """Over its own socket, past its network; another one after each boot."""
+        return f"qemu+unix:///system?socket=/proc/{init_pid(self)}/root/run/libvirt/libvirt-sock"
+
+    @property
     def directory(self) -> Path:
         return self.lab / "hosts" / self.name
 
@@ -81,7 +91,7 @@ def write_names(host: Host, everyone: Iterable[Host]) -> None:
 
 def libvirtd_conf(host: Host) -> str:
     return f"""\
-listen_tls = 0
+listen_tls = 1
 listen_tcp = 1
 listen_addr = "{host.address}"
 auth_tcp = "none"
@@ -187,9 +197,7 @@ def start_libvirtd(host: Host) -> None:
 
 def virsh(host: Host, *command: str, given: str | None = None, timeout: float = 60) -> str:
     """Over its own socket, so it works with the cable pulled."""
-    socket = f"/proc/{init_pid(host)}/root/run/libvirt/libvirt-sock"
-    uri = f"qemu+unix:///system?socket={socket}"
-    return run("virsh", "--quiet", "--connect", uri, *command, given=given, timeout=timeout)
+    return run("virsh", "--quiet", "--connect", host.unix_uri, *command, given=given, timeout=timeout)
 
 
 def answers(host: Host) -> bool:

@@ -8,7 +8,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/balancer-lab
 # The order is that of loading: each module's dependencies come before it.
 modules="button evdev virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_balloon"
 # Each host mounts its own directories over these. The package that would make them also enables system services.
-mount_points="/etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt"
+mount_points="/etc/libvirt /etc/pki /var/lib/libvirt /var/log/libvirt /var/cache/libvirt"
 
 missing_packages() {
     while read -r package; do

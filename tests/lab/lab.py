@@ -10,11 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from . import bmc, disks, guests, hosts, image, leftovers, network, orders, ownership, site_file
+from . import bmc, certificates, disks, guests, hosts, image, leftovers, network, orders, ownership, site_file, ssh
 from .commands import LabError, wait_until
 from .guests import Counter, Guest
 from .hosts import Host
 from .names import DEFAULT_DIRECTORY
+
+Transport = Literal["tcp", "tls", "ssh", "unix"]
 
 
 class Lab:
@@ -64,6 +66,7 @@ class Lab:
         for host in self.hosts:
             hosts.write_files(host, self.hosts, self.shared_dir)
             bmc.write_files(host, self.guid_order)
+        self._write_credentials()
         site_file.write_secrets(self.secrets_dir, self.hosts)
         network.lay_out(self.hosts)
         for host in self.hosts:
@@ -72,6 +75,15 @@ class Lab:
         image.build(self.directory / "guest")
         for host in self.hosts:
             self.wait_for_host(host.name)
+
+    def _write_credentials(self) -> None:
+        """For hosts and for the machine: certificates of one authority, and SSH keys."""
+        authority = certificates.Authority()
+        for host in self.hosts:
+            issued = authority.issue(host.name, host.address)
+            certificates.write_host(host.directory / "pki", authority.certificate, issued)
+        certificates.write_client(self.pki_dir, authority.certificate, authority.issue("machine"))
+        ssh.write_files(self.hosts, self.ssh_dir)
 
     def down(self) -> None:
         """Remove every trace; harmless when there is none."""
@@ -110,6 +122,31 @@ class Lab:
     def shared_dir(self) -> Path:
         """What each host sees as /var/lib/libvirt/shared, its pool "shared"."""
         return self.directory / "shared"
+
+    # -- ways in
+
+    @property
+    def pki_dir(self) -> Path:
+        """The machine's own certificate for TLS, and the authority of all hosts: for `?pkipath=`."""
+        return self.directory / "pki"
+
+    @property
+    def ssh_dir(self) -> Path:
+        """The machine's own `key` for SSH, the `known_hosts`, and an `ssh` that uses them."""
+        return self.directory / "ssh"
+
+    def uri(self, host: str, transport: Transport, pki: Path | None = None, key: Path | None = None) -> str:
+        """How the machine reaches a host's libvirtd."""
+        there = self.host(host)
+        return {
+            "tcp": lambda: there.uri,
+            "tls": lambda: f"{there.tls_uri}?pkipath={pki or self.pki_dir}",
+            "ssh": lambda: (
+                f"qemu+ssh://root@{there.address}/system?keyfile={key or self.ssh_dir / 'key'}"
+                f"&command={self.ssh_dir / 'ssh'}"
+            ),
+            "unix": lambda: there.unix_uri,
+        }[transport]()
 
     # -- guests
 

@@ -12,11 +12,13 @@ PROGRAMS = {
     "ipmitool": "ipmitool",
     "ipmi_sim": "openipmi",
     "libvirtd": "libvirt-daemon",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
     "virsh": "libvirt-clients",
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
 }
-MOUNT_POINTS = [Path(f"/{parent}/libvirt") for parent in ("etc", "var/lib", "var/log", "var/cache")]
+MOUNT_POINTS = [Path("/etc/pki"), *(Path(f"/{part}/libvirt") for part in ("etc", "var/lib", "var/log", "var/cache"))]
 QEMU_DRIVER = "*/libvirt/connection-driver/libvirt_driver_qemu.so"
 
 

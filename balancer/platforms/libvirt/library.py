@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import nullcontext
 from typing import Any
 
 from balancer.errors import MissingExtra
+from balancer.platforms.libvirt.certificates import what_is_wrong_with_its_certificate
+from balancer.platforms.libvirt.ssh import OPENING_SECONDS, asking_nobody, in_time, is_ssh
 
 Connection = Any
 Domain = Any
@@ -22,6 +26,8 @@ _loop: threading.Thread | None = None
 
 def library() -> Any:
     """Return the module `libvirt`, its event loop running."""
+    # Beside raising an error it would log warnings to stderr, in the midst of what our commands say.
+    os.environ.setdefault("LIBVIRT_DEBUG", "error")
     try:
         import libvirt
     except ImportError as missing:
@@ -52,9 +58,9 @@ def _say_nothing(_context: object, _error: object) -> None:
 
 
 def open_connection(uri: str) -> Connection:
-    """Open a connection that notices when the other end dies. Raises libvirt's own error."""
+    """Open a connection that notices when the other end dies. Raises libvirt's own error, or OSError in words."""
     libvirt = library()
-    connection = libvirt.open(uri)
+    connection = _open(uri)
     try:
         connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
     except libvirt.libvirtError as unsupported:
@@ -63,6 +69,18 @@ def open_connection(uri: str) -> Connection:
             close_quietly(connection)
             raise
     return connection
+
+
+def _open(uri: str) -> Connection:
+    libvirt = library()
+    try:
+        with in_time(OPENING_SECONDS) if is_ssh(uri) else nullcontext():
+            return libvirt.open(asking_nobody(uri))
+    except libvirt.libvirtError as error:
+        wrong = what_is_wrong_with_its_certificate(uri) if "verify peer's certificate" in str(error) else ""
+        if not wrong:
+            raise
+        raise ConnectionError(f"its certificate is refused: {wrong}") from error
 
 
 def is_alive(connection: Connection) -> bool:

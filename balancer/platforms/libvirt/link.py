@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from balancer.errors import PlatformError
 from balancer.platforms.libvirt.knock import knock
 from balancer.platforms.libvirt.library import Connection, close_quietly, is_alive, library, open_connection
-from balancer.platforms.libvirt.words import NOT_ANSWERING, platform_error
+from balancer.platforms.libvirt.ssh import end_programs_of
+from balancer.platforms.libvirt.words import NOT_ANSWERING, platform_error, unreached
 
 T = TypeVar("T")
 Question = Callable[[Connection], T]
@@ -42,6 +43,7 @@ class HostLink:
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._current: _Call | None = None
         self._connection: Connection | None = None
+        self._is_opening = False
         self._thread = threading.Thread(target=self._work, name=f"libvirt {host}", daemon=True)
         self._thread.start()
 
@@ -60,8 +62,10 @@ class HostLink:
         return lambda: self._answer(call)
 
     def close(self) -> None:
-        """Let go of the connection as soon as the call in hand has ended."""
+        """Let go of the connection as soon as the call in hand has ended, and at once of one that is being opened."""
         self._calls.put(None)
+        if self._is_opening and self._thread.native_id is not None:
+            end_programs_of(self._thread.native_id)
 
     # -- the caller's side
 
@@ -110,16 +114,23 @@ class HostLink:
         except libvirt.libvirtError as error:
             raise platform_error(self.host, call.operation, error) from error
         except OSError as error:
-            raise PlatformError(self.host, call.operation, error.strerror or str(error), NOT_ANSWERING) from error
+            raise unreached(self.host, call.operation, error) from error
 
     def _connected(self) -> Connection:
         """Return the connection, a new one where the old one has died."""
         if self._connection is not None and not is_alive(self._connection):
             self._hang_up()
         if self._connection is None:
-            knock(self._uri)
-            self._connection = open_connection(self._uri)
+            self._connection = self._opened()
         return self._connection
+
+    def _opened(self) -> Connection:
+        self._is_opening = True
+        try:
+            knock(self._uri)
+            return open_connection(self._uri)
+        finally:
+            self._is_opening = False
 
     def _hang_up(self) -> None:
         if self._connection is not None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from balancer.domain.site_file import SiteHost
-from balancer.errors import BalancerError, PlatformError
+from balancer.errors import BalancerError
 from balancer.platforms.base import MigrationOrder
 from balancer.platforms.libvirt.knock import knock
 from balancer.platforms.libvirt.library import Connection, Domain, close_quietly, is_alive, library, open_connection
 from balancer.platforms.libvirt.link import HostLink
-from balancer.platforms.libvirt.words import NOT_ANSWERING, is_lost, platform_error
+from balancer.platforms.libvirt.words import is_lost, platform_error, unreached
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class RunningMigration:
             self.lost = connection is not None and (not is_alive(connection) or is_lost(error))
             raise platform_error(self._source.name, operation, error) from error
         except OSError as error:
-            raise PlatformError(self._source.name, operation, error.strerror or str(error), NOT_ANSWERING) from error
+            raise unreached(self._source.name, operation, error) from error
         finally:
             if connection is not None:
                 close_quietly(connection)

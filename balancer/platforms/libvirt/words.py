@@ -7,6 +7,10 @@ from balancer.platforms.libvirt.library import LibvirtError, library
 
 NOT_ANSWERING = "see that the host is on and libvirtd runs, and that its `uri` in the site file is right"
 
+CERTIFICATE = (
+    "it has to be valid, name the address in its `uri`, and be signed by the authority in this machine's cacert.pem"
+)
+
 _WAYS_OUT_BY_CODE = {
     "VIR_ERR_MIGRATE_UNSAFE": "put its disks on shared storage with cache='none'; an unsafe migration is never forced",
     "VIR_ERR_OPERATION_ABORTED": "it was given up on request, and the guest stays at its source",
@@ -33,8 +37,23 @@ _WAYS_OUT_BY_WORDS = (
     ("cannot access storage file", "see that the target has the same path to the disk, mounted and readable"),
     ("hook script execution failed", "a hook on that host refuses it; is the host cordoned?"),
     ("cannot acquire state change lock", "another job holds the guest; it is tried again later"),
-    ("host key verification failed", "accept the host's SSH key for the user that the balancer runs as"),
-    ("permission denied", "see that this machine's SSH key is accepted there"),
+    ("host key verification failed", "enter the host's key into the known_hosts of the user that the balancer runs as"),
+    (
+        "permission denied (",
+        "see that the host accepts the SSH key that `keyfile` in its `uri` names, or the user's own",
+    ),
+    ("permission denied", "see that the user that the balancer runs as may use that socket"),
+    ("could not resolve hostname", "use an address in its `uri`, or make its name known on this machine"),
+    ("nc: not found", "install netcat-openbsd on the host, or leave `socket` out of its `uri`"),
+    ("ssh has not come through", NOT_ANSWERING),
+    ("certificate is refused", CERTIFICATE),
+    ("verify peer's certificate", CERTIFICATE),
+    ("failed validation against", "have it signed by the authority whose cacert.pem lies beside it"),
+    ("has expired", "have it issued anew"),
+    (
+        "cannot read ca certificate",
+        "put cacert.pem, clientcert.pem and clientkey.pem into the directory that `pkipath` in its `uri` names",
+    ),
     ("already active", "the guest is active at the target as well: see which of the two is real before anything else"),
     ("connection refused", NOT_ANSWERING),
     ("no route to host", NOT_ANSWERING),
@@ -45,20 +64,30 @@ _LOST_WORDS = ("client socket is closed", "keepalive", "end of file while readin
 
 def platform_error(host: str, operation: str, error: LibvirtError) -> PlatformError:
     """Turn libvirt's error into ours."""
-    said = str(error).removeprefix("internal error: ").strip()
+    # What ssh has said comes in lines.
+    said = " ".join(str(error).removeprefix("internal error: ").split())
     return PlatformError(host, operation, said, way_out(error))
+
+
+def unreached(host: str, operation: str, error: OSError) -> PlatformError:
+    """Say why a hypervisor could not be spoken to at all."""
+    said = error.strerror or str(error)
+    return PlatformError(host, operation, said, _way_out_by_words(said) or NOT_ANSWERING)
 
 
 def way_out(error: LibvirtError) -> str:
     """Return what to do about an error; empty where libvirt's own words have to do."""
-    if is_lost(error):
-        return NOT_ANSWERING
-    libvirt, said = library(), str(error).lower()
-    for words, way in _WAYS_OUT_BY_WORDS:
-        if words in said:
-            return way
+    # Why ssh gave up comes before that it did: "Host key verification failed.: Connection reset by peer".
+    way = _way_out_by_words(str(error))
+    if way or is_lost(error):
+        return way or NOT_ANSWERING
+    libvirt = library()
     code = error.get_error_code()
     return next((way for name, way in _WAYS_OUT_BY_CODE.items() if code == getattr(libvirt, name)), "")
+
+
+def _way_out_by_words(said: str) -> str:
+    return next((way for words, way in _WAYS_OUT_BY_WORDS if words in said.lower()), "")
 
 
 def is_lost(error: LibvirtError) -> bool:
