@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,6 +147,20 @@ def test_who_speaks_tls_is_greeted_in_tls() -> None:
 
     knock(f"qemu+tls://127.0.0.1:{door(greet)}/system")
     assert heard[0] == 0x16 and heard[5] == 0x01  # a TLS handshake record that holds a client hello
+
+
+def test_a_socket_behind_which_nobody_answers_is_found_out(tmp_path: Path) -> None:
+    path = tmp_path / "libvirt-sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        with pytest.raises(TimeoutError, match="takes the connection and does not answer"):
+            knock(f"qemu+unix:///system?socket={path}", seconds=0.3)
+
+
+def test_a_socket_that_is_not_there_is_no_answer(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        knock(f"qemu:///system?socket={tmp_path}/libvirt-sock")
 
 
 @pytest.mark.parametrize("uri", [TEST_DRIVER, "qemu:///system", "qemu+ssh://root@127.0.0.1:1/system"])

@@ -67,6 +67,11 @@ class HostLink:
         if self._is_opening and self._thread.native_id is not None:
             end_programs_of(self._thread.native_id)
 
+    @property
+    def is_working(self) -> bool:
+        """Whether it still asks, or waits for something to ask."""
+        return self._thread.is_alive()
+
     # -- the caller's side
 
     def _overdue(self) -> _Call | None:
