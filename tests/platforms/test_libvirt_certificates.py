@@ -33,8 +33,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         context.load_cert_chain(pair)
 
         def take_visitors() -> None:
-            while True:
-                visitor, _ = listener.accept()
+            for visitor in iter_visitors(listener):
                 with suppress(OSError), context.wrap_socket(visitor, server_side=True) as inside:
                     inside.recv(1)
 
@@ -43,6 +42,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
     yield serve
     listener.close()
+
+
+def iter_visitors(listener: socket.socket) -> Iterator[socket.socket]:
+    """Each visitor, until the door is closed."""
+    with suppress(OSError):
+        while True:
+            yield listener.accept()[0]
 
 
 OURS = Authority("ours")

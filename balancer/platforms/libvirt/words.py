@@ -48,6 +48,10 @@ _WAYS_OUT_BY_WORDS = (
     ("ssh has not come through", NOT_ANSWERING),
     ("certificate is refused", CERTIFICATE),
     ("verify peer's certificate", CERTIFICATE),
+    (
+        "unable to read tls confirmation",
+        "see that the authority in the host's cacert.pem has signed this machine's certificate",
+    ),
     ("failed validation against", "have it signed by the authority whose cacert.pem lies beside it"),
     ("has expired", "have it issued anew"),
     (
