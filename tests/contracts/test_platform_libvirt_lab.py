@@ -67,7 +67,9 @@ class LabBench:
         self.lab.start_libvirtd(host)
 
     def end_migrations(self) -> None:
-        """A guest on its way cannot be removed from its target."""
+        """A guest on its way cannot be removed from its target. Only one that is has a QEMU on two hosts."""
+        if all(len(self.lab.qemu_on(name)) < 2 for name in self.lab.guests()):
+            return
         for vm in self.platform.observe().vms:
             if vm.moving_to is not None and vm.id is not None:
                 self.platform.abort_migration(MigrationOrder(Move(vm.name, vm.host, vm.moving_to), vm.id))
@@ -157,7 +159,7 @@ def test_a_host_that_stands_still_delays_no_one_and_costs_no_second_thread(bench
     threads = threading.active_count()
     bench.lab.freeze_host("hv1")
     try:
-        for _ in range(5):
+        for _ in range(3):
             seen = bench.platform.observe()
             assert seen.host("hv1").state is HostState.UNREACHABLE
             assert seen.host("hv2").state is HostState.UP

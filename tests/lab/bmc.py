@@ -110,7 +110,7 @@ def ask(port: int, secret: Path, *question: str) -> str:
         "-C",
         "3",
         "-N",
-        "2",
+        "1",
         "-R",
         "2",
         "-H",

@@ -40,8 +40,11 @@ boot() {
     ip link set eth0 up
 }
 
+# May be asked for twice, and starts one.
 start_libvirtd() {
+    [ -n "${libvirtd:-}" ] && kill -0 "$libvirtd" 2>/dev/null && return 0
     libvirtd --listen &
+    libvirtd=$!
 }
 
 active_guests() {

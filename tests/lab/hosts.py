@@ -191,8 +191,14 @@ def kill_libvirtd(host: Host) -> None:
 
 
 def start_libvirtd(host: Host) -> None:
-    if not libvirtd_pids(host):
-        os.kill(init_pid(host), signal.SIGUSR1)
+    """Asked again until it is there: a shell that begins to wait in that very instant hears nothing."""
+
+    def is_there() -> bool:
+        if not libvirtd_pids(host):
+            os.kill(init_pid(host), signal.SIGUSR1)
+        return bool(libvirtd_pids(host))
+
+    wait_until(is_there, 20, f"there: libvirtd on {host.name}")
 
 
 def virsh(host: Host, *command: str, given: str | None = None, timeout: float = 60) -> str:

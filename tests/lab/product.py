@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -77,10 +78,13 @@ class Product:
         for host in hosts:
             assert "passed its power test" in self.says("power", "test", host)
 
+    def remembers(self, store: Path) -> None:
+        """Begin with what another story's balancer has kept."""
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as kept, sqlite3.connect(self.store) as own:
+            kept.backup(own)
+
     def journal(self) -> list[tuple[str, str, str]]:
         """Return (action, subject, state) of each journal entry, oldest first, read behind the product's back."""
-        import sqlite3
-
         with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as db:
             rows = db.execute("select action, step, state from journal order by id").fetchall()
         return [(action, _subject(json.loads(step)), state) for action, step, state in rows]

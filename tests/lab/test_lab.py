@@ -22,7 +22,7 @@ def migrate(lab: Lab, guest: str, source: str, target: str, *options: str) -> No
     lab.virsh(source, *peer_to_peer, *options, guest, lab.host(target).uri)
 
 
-def cpus_in_use(lab: Lab, host: str, seconds: float = 6) -> tuple[float, float]:
+def cpus_in_use(lab: Lab, host: str, seconds: float = 4) -> tuple[float, float]:
     """By the host's own libvirt, and by the kernel's account of the host's processes."""
     reading, used = cpu_seconds(lab, host), process_seconds(lab, host)
     time.sleep(seconds)
