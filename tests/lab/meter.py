@@ -80,7 +80,6 @@ def main(directory: Path) -> None:
     stat, meminfo = directory / "stat", directory / "meminfo"
     total_kib = int(re.search(r"MemTotal:\s+(\d+)", meminfo.read_text())[1])  # type: ignore[index]
     btime = re.search(r"btime \d+", stat.read_text())[0]  # type: ignore[index]
-    os.nice(-10)  # however busy the guests are: the kernel's own counters do not wait for them either
     cpus, booted, busy, before = os.cpu_count() or 1, time.monotonic(), 0, busy_ticks_by_process()
     while True:
         now = busy_ticks_by_process()
