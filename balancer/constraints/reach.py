@@ -37,9 +37,8 @@ class Reach(Constraint):
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Excess is 1 for each guest that is on its way to where it cannot run; where it is, it does run."""
         found = []
-        for vm in cluster.vms:
-            if vm.moving_to is not None:
-                why = why_cannot_run(vm, cluster.host(vm.host), cluster.host(vm.moving_to))
-                detail = f"{vm.name} cannot run on {vm.moving_to}: {why}"
-                found += [self.broken(f"vm:{vm.name}", 1.0, detail, (vm.name,))] if why else []
+        for vm in (cluster.vm(name) for name in sorted(cluster.in_flight)):
+            why = why_cannot_run(vm, cluster.host(vm.host), cluster.host(vm.at_the_end))
+            detail = f"{vm.name} cannot run on {vm.moving_to}: {why}"
+            found += [self.broken(f"vm:{vm.name}", 1.0, detail, (vm.name,))] if why else []
         return found

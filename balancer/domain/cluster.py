@@ -79,6 +79,16 @@ class Cluster(Value):
         return self._labelled[key]
 
     @cached_property
+    def asking(self) -> tuple[tuple[str, Mapping[str, str]], ...]:
+        """Guests whose own metadata asks for something, and what."""
+        return tuple((vm.name, vm.asks) for vm in self.vms if vm.asks)
+
+    @cached_property
+    def in_flight(self) -> frozenset[str]:
+        """The names of the guests that are on their way."""
+        return frozenset(vm.name for vm in self.vms if vm.is_in_flight)
+
+    @cached_property
     def _guests(self) -> Mapping[str, tuple[Vm, ...]]:
         at: dict[str, list[Vm]] = defaultdict(list)
         for vm in self.vms:
@@ -226,6 +236,8 @@ class Cluster(Value):
             changed[name] = vms[place]
             touched |= _ends(before) | _ends(vms[place])
         later = self._next({"vms": tuple(vms)}, touched)
+        flying = {name for name, vm in changed.items() if vm.is_in_flight}
+        later.__dict__["in_flight"] = self.in_flight - changed.keys() | flying
         later.__dict__["_guests"] = self._guests_with(changed, touched)
         return later
 
@@ -255,10 +267,11 @@ class Cluster(Value):
             "_fixed": fixed,
             "_used": used,
             "_labelled": self._labelled,
+            "asking": self.asking,
             "_place_of_vm": self._place_of_vm,
         }
         if "vms" not in update:
-            later.__dict__["_guests"] = self._guests
+            later.__dict__ |= {"_guests": self._guests, "in_flight": self.in_flight}
         return later
 
     # -- the door

@@ -20,8 +20,8 @@ def why_could_not_start(vm: Vm, home: Host, host: Host) -> str:
 
 def _why_not_its_cpu(vm: Vm, home: Host, host: Host) -> str:
     if vm.cpu_models is not None and vm.cpu_mode is not CpuMode.HOST_PASSTHROUGH:
-        fits = host.cpu_model in vm.cpu_models
-        return "" if fits else f"its CPU model {host.cpu_model} is not one of {', '.join(vm.cpu_models)}"
+        fits = not {host.cpu_model, host.cpu_digest}.isdisjoint(vm.cpu_models)
+        return "" if fits else f"its CPU ({host.cpu_model or host.cpu_digest}) is none that the guest can run on"
     if vm.cpu_mode is CpuMode.CUSTOM or is_same_cpu(home, host):
         return ""
     return f"its CPU is another than that of {home.name}, and the guest uses the host's own ({vm.cpu_mode})"

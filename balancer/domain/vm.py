@@ -64,7 +64,9 @@ class Vm(Value):
     dirty_mib_per_s: Amount | None = None
     storage: Literal["shared", "local"] = "shared"
     disk_gib: Amount | None = None
-    cpu_models: tuple[str, ...] | None = None
+    cpu_models: tuple[str, ...] | None = Field(
+        default=None, description="CPU models, or digests, of the hosts that it can run on; absent: any"
+    )
     cpu_mode: CpuMode = CpuMode.CUSTOM
     movable: Movable = Movable.LIVE
     why_not: str | None = None
@@ -73,6 +75,13 @@ class Vm(Value):
     pools: tuple[str, ...] = ()
     autostart: Flag = False
     resources: dict[str, Amount] = {}
+    asks: dict[str, str] = Field(
+        default={}, description="what its own metadata asks for (`movable: never`); the policy says what is believed"
+    )
+    dear: Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)] = Field(
+        default=1.0, description="how many times dearer than its memory a move of it is"
+    )
+    why_dear: str | None = None
 
     @property
     def key(self) -> str:

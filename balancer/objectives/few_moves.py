@@ -1,6 +1,6 @@
 """Move little.
 
-M = memory of the guests that move / memory of all guests
+M = memory of the guests that move, each times how dear it is / memory of all guests
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class FewMoves(Objective):
         total = sum(vm.memory_mib for vm in now.vms)
         if total > 0 and self.weight > 0:
             for vm in now.vms:
-                yield MoveCost(vm.name, self.weight * vm.memory_mib / total)
+                yield MoveCost(vm.name, self.weight * vm.dear * vm.memory_mib / total)
 
     def share(self, now: Cluster, later: Cluster) -> float:
         total = sum(vm.memory_mib for vm in now.vms)
-        moved = sum(vm.memory_mib for vm in now.vms if later.vm(vm.name).host != (vm.moving_to or vm.host))
+        moved = sum(vm.dear * vm.memory_mib for vm in now.vms if later.vm(vm.name).host != (vm.moving_to or vm.host))
         return moved / total if total > 0 else 0.0

@@ -171,7 +171,7 @@ def _said(running: Iterable[Step]) -> str:
 
 def _parted(policy: Policy, before: Iterable[Violation], now: Cluster) -> tuple[Violation, ...]:
     """Return the groups that the plan has parted and not yet brought together again."""
-    together = [promise for promise in policy.promises if isinstance(promise, Together)]
+    together = [promise for promise in policy.promises_on(now) if isinstance(promise, Together)]
     return tuple(worsened(before, [violation for promise in together for violation in promise.violations(now)]))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from balancer.constraints import Constraint, Headroom, Listed, Reach
+from balancer.constraints.asked import Ask, asked, remarks_on_asks
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Mode
 from balancer.domain.shapes import Cost, Shape
@@ -98,6 +99,10 @@ class Policy(Value):
         even_load=EvenLoad(weight=1.0), least_power=LeastPower(weight=0.3), few_moves=FewMoves(weight=0.02)
     )
     constraints: tuple[Listed, ...] = ()
+    believe_guests: tuple[Ask, ...] = Field(
+        default=(Ask.MOVABLE,),
+        description="what guests may ask for in their own metadata: movable, apart, together, only_on, prefer",
+    )
     budget: Budget = Budget()
     power: PowerRules = PowerRules()
     demand: DemandRules = DemandRules()
@@ -114,22 +119,27 @@ class Policy(Value):
         """Headroom, reach and all listed constraints."""
         return (self.headroom, Reach(), *self.constraints)
 
+    def promises_on(self, cluster: Cluster) -> tuple[Constraint, ...]:
+        """All promises that count on a cluster: those of the policy, and what its guests ask for and are believed."""
+        return (*self.promises, *asked(cluster, self.believe_guests))
+
     def shapes(self, cluster: Cluster) -> tuple[Shape, ...]:
         """Say all promises in the solver's shapes."""
-        return tuple(shape for promise in self.promises for shape in promise.lower(cluster))
+        return tuple(shape for promise in self.promises_on(cluster) for shape in promise.lower(cluster))
 
     def violations(self, cluster: Cluster, in_transit: bool = False) -> list[Violation]:
         """Return where a cluster breaks the promises, as their checkers see it.
 
         in_transit: guests are on their way, so promises that speak of guests at rest are left out
         """
-        asked = [promise for promise in self.promises if not (in_transit and promise.at_rest)]
-        return [violation for promise in asked for violation in promise.violations(cluster)]
+        counted = [promise for promise in self.promises_on(cluster) if not (in_transit and promise.at_rest)]
+        return [violation for promise in counted for violation in promise.violations(cluster)]
 
     def score(self, now: Cluster, later: Cluster) -> float:
         """Return J: what `later` costs when it is reached from `now`, wishes that stand among the constraints too."""
-        return self.objectives.score(now, later) + sum(promise.cost(now, later) for promise in self.promises)
+        return self.objectives.score(now, later) + sum(promise.cost(now, later) for promise in self.promises_on(now))
 
     def remarks(self, cluster: Cluster) -> list[str]:
         """Return what is suspicious about the policy on this cluster."""
-        return [f"{promise.promise}: {remark}" for promise in self.promises for remark in promise.remarks(cluster)]
+        said = [f"{promise.promise}: {remark}" for promise in self.promises for remark in promise.remarks(cluster)]
+        return said + list(remarks_on_asks(cluster, self.believe_guests))

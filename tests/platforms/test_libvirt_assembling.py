@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +13,7 @@ from balancer.domain.site_file import Capacity, SiteFile, SiteHost
 from balancer.domain.vm import CpuMode, Movable, VmState
 from balancer.platforms.libvirt.assembling import Picture, assemble, suspects
 from balancer.platforms.libvirt.capabilities import HostFacts
-from balancer.platforms.libvirt.definition import Definition, Disk
+from balancer.platforms.libvirt.definition import CpuAsked, Definition, Disk
 from balancer.platforms.libvirt.guests_seen import Memory, Seen
 from balancer.platforms.libvirt.jobs import Part
 from balancer.platforms.libvirt.looking import HostLook, Sighting
@@ -251,3 +252,13 @@ def test_how_a_guest_may_move() -> None:
         (Movable.NEVER, "local"),
     ]
     assert vms[2].why_not == "its disk /srv/a.raw is on this host alone"
+
+
+def test_a_guest_goes_only_to_hosts_that_can_give_its_cpu() -> None:
+    cpu = CpuAsked("kvm", "x86_64", "pc", "<cpu/>")
+    here = look("h1", sighting("h1", definition=replace(PLAIN, cpu=cpu)))
+    rate = {"h1": Rates(1.0, "", {(WEB, 1): GuestRate(cores=1.0)})}
+    everywhere = Seen({"h1": here}, {}, rate, {cpu: {"new": True, "newer": True}})
+    assert everywhere.able_hosts(cpu) is None
+    assert Seen({"h1": here}, {}, rate, {cpu: {"old": False, "new": True}}).able_hosts(cpu) == ("new",)
+    assert everywhere.able_hosts(CpuAsked("kvm", "x86_64", "q35", "<cpu/>")) is None, "nobody was asked"

@@ -6,7 +6,7 @@ import pytest
 
 from balancer.domain.vm import CpuMode
 from balancer.platforms.libvirt.capabilities import host_facts
-from balancer.platforms.libvirt.definition import Definition, SharedStorage, read_definition
+from balancer.platforms.libvirt.definition import LABELS, Definition, SharedStorage, read_definition
 
 SHARED = SharedStorage(paths=("/srv/guests",), pools=frozenset({"ceph"}))
 
@@ -126,3 +126,35 @@ def test_hosts_of_one_cpu_have_one_digest_and_a_missing_feature_makes_another() 
     less = "<cpu><model>m</model><feature name='a'/></cpu>"
     digests = [host_facts(host(cpu)).cpu_digest for cpu in (one, same, less)]
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_what_a_guest_asks_for_stands_beside_its_labels() -> None:
+    told = '<label key="app" value="shop"/><ask key="movable" value="never"/><ask key="apart" value="shop-db"/>'
+    read = guest(rest=f'<metadata><b:labels xmlns:b="{LABELS}">{told.replace("<", "<b:")}</b:labels></metadata>')
+    assert read.labels == {"app": "shop"}
+    assert read.asks == {"movable": "never", "apart": "shop-db"}
+
+
+@pytest.mark.parametrize(
+    ("xml", "why_dear"),
+    [
+        ("<vcpu>2</vcpu>", None),
+        ("<cputune><vcpupin vcpu='0' cpuset='3'/></cputune>", "its vCPUs are pinned to cores"),
+        ("<memoryBacking><hugepages/></memoryBacking>", "its memory is in huge pages"),
+        ("<numatune><memory mode='strict' nodeset='0'/></numatune>", "its memory is bound to a NUMA node"),
+    ],
+)
+def test_a_guest_that_is_tied_to_scarce_things_is_dear_to_move(xml: str, why_dear: str | None) -> None:
+    assert guest(rest=xml).why_dear == why_dear
+    assert guest(rest=xml).why_not_movable is None
+
+
+def test_a_cpu_that_a_guest_was_given_can_be_asked_for_elsewhere() -> None:
+    xml = "<os><type arch='x86_64' machine='pc'>hvm</type></os>"
+    xml += "<cpu mode='custom' match='exact' check='full'><model fallback='forbid'>EPYC</model>"
+    xml += "<feature policy='require' name='avx'/></cpu>"
+    cpu = guest(rest=xml).cpu
+    assert cpu is not None
+    assert (cpu.arch, cpu.machine) == ("x86_64", "pc")
+    assert "EPYC" in cpu.xml and "avx" in cpu.xml and "check" not in cpu.xml
+    assert guest(rest="<cpu mode='host-passthrough'/>").cpu is None

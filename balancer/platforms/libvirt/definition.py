@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from posixpath import normpath
 from xml.etree import ElementTree
@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 from balancer.domain.vm import CpuMode
 
 LABELS = "https://balancer.example/labels/1"
-"""In a guest's <metadata>: <labels xmlns="..."><label key="app" value="shop"/></labels>."""
+"""In a guest's <metadata>: <labels xmlns="..."><label key="app" value="shop"/></labels>, `ask` beside `label`."""
 
 _CPU_MODES = {
     "host-model": CpuMode.HOST_MODEL,
@@ -46,6 +46,16 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class CpuAsked:
+    """A guest's CPU, as a hypervisor can be asked whether it could give it."""
+
+    virt_type: str
+    arch: str
+    machine: str
+    xml: str
+
+
+@dataclass(frozen=True)
 class Definition:
     """A guest as it is defined."""
 
@@ -56,6 +66,9 @@ class Definition:
     disks: tuple[Disk, ...]
     labels: dict[str, str]
     bound_by: str | None  # why it cannot leave its host, disks aside
+    asks: dict[str, str] = field(default_factory=dict)
+    why_dear: str | None = None  # why it should leave its host only for a good reason
+    cpu: CpuAsked | None = None  # the CPU that it was given, where that is not simply its host's own
 
     @property
     def pools(self) -> tuple[str, ...]:
@@ -82,8 +95,11 @@ def read_definition(domain_xml: str, shared: SharedStorage) -> Definition:
         cpu_mode=_cpu_mode(root),
         networks=_networks(root),
         disks=tuple(_disk(disk, shared) for disk in root.iterfind("devices/disk")),
-        labels=_labels(root),
+        labels=_told(root, "label"),
+        asks=_told(root, "ask"),
         bound_by=_bound_by(root),
+        why_dear=next(_expenses(root), None),
+        cpu=_cpu_asked(root),
     )
 
 
@@ -130,9 +146,34 @@ def _local_source(source: Element | None, pool: str | None, shared: SharedStorag
     return path if path is not None and not shared.has_path(path) else None
 
 
-def _labels(root: Element) -> dict[str, str]:
-    labels = root.iterfind(f"metadata/{{{LABELS}}}labels/{{{LABELS}}}label")
-    return {key: label.get("value") or "" for label in labels if (key := label.get("key"))}
+def _told(root: Element, what: str) -> dict[str, str]:
+    """Read the labels of a guest, or what it asks for."""
+    told = root.iterfind(f"metadata/{{{LABELS}}}labels/{{{LABELS}}}{what}")
+    return {key: each.get("value") or "" for each in told if (key := each.get("key"))}
+
+
+def _cpu_asked(root: Element) -> CpuAsked | None:
+    cpu, machine = root.find("cpu"), root.find("os/type")
+    if cpu is None or cpu.find("model") is None or _cpu_mode(root) is not CpuMode.CUSTOM:
+        return None
+    wanted = Element("cpu", {key: value for key, value in cpu.items() if key in {"mode", "match"}})
+    wanted.extend(part for part in cpu if part.tag in {"model", "vendor", "feature"})
+    about = machine if machine is not None else Element("type")
+    return CpuAsked(
+        root.get("type") or "",
+        about.get("arch") or "",
+        about.get("machine") or "",
+        ElementTree.tostring(wanted, "unicode"),
+    )
+
+
+def _expenses(root: Element) -> Iterator[str]:
+    if root.find("cputune/vcpupin") is not None:
+        yield "its vCPUs are pinned to cores"
+    if root.find("memoryBacking/hugepages") is not None:
+        yield "its memory is in huge pages"
+    if root.find("numatune/memory[@mode='strict']") is not None:
+        yield "its memory is bound to a NUMA node"
 
 
 def _bound_by(root: Element) -> str | None:

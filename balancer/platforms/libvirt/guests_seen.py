@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from balancer.domain.cluster import Doubt
 from balancer.domain.host import DoubtKind, Host
 from balancer.domain.vm import Movable, Vm, VmState
+from balancer.platforms.libvirt.definition import CpuAsked
 from balancer.platforms.libvirt.jobs import Part
 from balancer.platforms.libvirt.looking import HostLook, Sighting
 from balancer.platforms.libvirt.rates import GuestRate, Rates
 from balancer.platforms.libvirt.settling import Settled
 
+DEAR = 5.0  # times the memory: pinned cores or huge pages have to be free at the target too, and seldom are
 _UNREAD = {"state": VmState.UNKNOWN, "cpu_used_cores": None, "cpu_wait_share": None}
 
 
@@ -23,6 +25,13 @@ class Seen:
     looks: Mapping[str, HostLook]
     failures: Mapping[str, str]
     rates: Mapping[str, Rates]
+    cpus: Mapping[CpuAsked, Mapping[str, bool]] = field(default_factory=dict)
+    """For each CPU that a guest was given: which kinds of hosts (by CPU digest) could give it."""
+
+    def able_hosts(self, cpu: CpuAsked | None) -> tuple[str, ...] | None:
+        """Return the digests of the hosts that can give a CPU; None where all can, or none could be asked."""
+        answers = self.cpus.get(cpu, {}) if cpu is not None else {}
+        return None if all(answers.values()) else tuple(sorted(kind for kind, able in answers.items() if able))
 
 
 @dataclass(frozen=True)
@@ -63,17 +72,17 @@ def vm_seen(place: Settled, seen: Seen, memory: Memory, doubts: Doubts) -> Vm:
         doubts.of_vms.append((home.id, "absurd", rate.absurd))
     elif rate.cores is None and home.state is VmState.RUNNING:
         doubts.of_vms.append((home.id, "missing", "its hypervisor does not say how busy it is"))
-    return _as_seen(home, rate, place.moving_to)
+    return _as_seen(home, rate, place.moving_to, seen)
 
 
 def _half_seen(home: Sighting, left: Vm | None, seen: Seen) -> Vm:
     """A guest of which only the arriving end is seen: its source does not answer, or is not ours."""
     if left is not None and left.host in seen.failures:
         return left.model_copy(update={**_UNREAD, "moving_to": home.host, "state": VmState.MIGRATING})
-    return _as_seen(home, GuestRate(), None).model_copy(update={"state": VmState.UNKNOWN})
+    return _as_seen(home, GuestRate(), None, seen).model_copy(update={"state": VmState.UNKNOWN})
 
 
-def _as_seen(home: Sighting, rate: GuestRate, moving_to: str | None) -> Vm:
+def _as_seen(home: Sighting, rate: GuestRate, moving_to: str | None, seen: Seen) -> Vm:
     definition = home.definition
     movable, why_not = _movable(home)
     return Vm(
@@ -94,6 +103,10 @@ def _as_seen(home: Sighting, rate: GuestRate, moving_to: str | None) -> Vm:
         movable=movable,
         why_not=why_not,
         labels=definition.labels,
+        asks=definition.asks,
+        dear=1.0 if definition.why_dear is None else DEAR,
+        why_dear=definition.why_dear,
+        cpu_models=seen.able_hosts(definition.cpu),
         networks=definition.networks,
         pools=definition.pools,
         autostart=home.autostart,

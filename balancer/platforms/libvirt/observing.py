@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from balancer.clock import Clock
 from balancer.domain.site_file import SiteFile
 from balancer.platforms.libvirt.assembling import Picture, assemble, suspects
+from balancer.platforms.libvirt.definition import CpuAsked
 from balancer.platforms.libvirt.guests_seen import Memory, Seen
 from balancer.platforms.libvirt.library import Connection
 from balancer.platforms.libvirt.link import HostLink, ask_all
 from balancer.platforms.libvirt.looking import HostLook, count, look
+from balancer.platforms.libvirt.questions import can_give
 from balancer.platforms.libvirt.rates import Rates, earliest_comparable, needs_another_look, rates
 from balancer.platforms.libvirt.samples import Counters
 from balancer.platforms.libvirt.settling import Ends
@@ -30,6 +33,7 @@ class Observer:
         self._looking = threading.Lock()
         self._memory = Memory()
         self._counters: dict[str, Counters] = {}
+        self._able: dict[tuple[str, CpuAsked], bool] = {}  # by CPU digest of the host
 
     def observe(self) -> Picture:
         """Look at all hosts. Two callers look one after the other, so that both compare with a look before theirs."""
@@ -40,7 +44,7 @@ class Observer:
                 looks, failures = self._look()
             found = self._rates(looks, failures)
             looks = {host: look for host, look in looks.items() if host in found}
-            seen = Seen(looks, failures, found)
+            seen = Seen(looks, failures, found, self._cpus(looks))
             picture = assemble(self._site, self._clock.now(), seen, self._memory, self._in_flight())
             self._memory = picture.memory
             return picture
@@ -49,6 +53,24 @@ class Observer:
         """Return the UUID that a host's hypervisor gave when it was last seen."""
         hosts = self._memory.hosts
         return hosts[host].id if host in hosts else None
+
+    def _cpus(self, looks: Mapping[str, HostLook]) -> Mapping[CpuAsked, Mapping[str, bool]]:
+        """Say which kinds of hosts can give each CPU that some guest was given; each is asked once for each CPU."""
+        wanted = {guest.definition.cpu for look in looks.values() for guest in look.guests} - {None}
+        unasked = {
+            host: [cpu for cpu in wanted if cpu is not None and (kind, cpu) not in self._able]
+            for host, look in looks.items()
+            if (kind := look.facts.cpu_digest) is not None
+        }
+        questions = {host: partial(can_give, cpus=cpus) for host, cpus in unasked.items() if cpus}
+        # A host that does not answer this says so in the look itself; what it could give stays unknown until it does.
+        answers, _ = ask_all(self._links, "compare CPUs", questions)
+        for host, found in answers.items():
+            self._able |= {(str(looks[host].facts.cpu_digest), cpu): able for cpu, able in found.items()}
+        able: dict[CpuAsked, dict[str, bool]] = defaultdict(dict)
+        for (kind, cpu), can in self._able.items():
+            able[cpu][kind] = can
+        return able
 
     def _look(self) -> tuple[dict[str, HostLook], dict[str, str]]:
         questions = {name: partial(self._look_at, name) for name in self._links}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from balancer.platforms.base import MigrationPhase, MigrationStatus
+from balancer.platforms.libvirt.definition import CpuAsked
 from balancer.platforms.libvirt.jobs import Part, is_migration, part_by_job, part_in_migration, share_done, work_on
 from balancer.platforms.libvirt.library import Connection, Domain, library
 from balancer.platforms.libvirt.migrating import Passenger, passenger
@@ -98,6 +100,23 @@ def give_up_migration(connection: Connection, vm_id: str) -> Abort:
             return Abort.NO_MIGRATION
         raise
     return Abort.ASKED
+
+
+def can_give(connection: Connection, cpus: Iterable[CpuAsked]) -> dict[CpuAsked, bool]:
+    """Ask a hypervisor which of these CPUs it could give a guest; one that it has no answer for is left out."""
+    libvirt, answers = library(), dict[CpuAsked, bool]()
+    for cpu in cpus:
+        try:
+            found = connection.compareHypervisorCPU(None, cpu.arch, cpu.machine, cpu.virt_type, cpu.xml, 0)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+                continue
+            # An architecture or machine type that it does not know: a guest of that kind cannot run there.
+            if error.get_error_code() not in {libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED}:
+                raise
+            found = libvirt.VIR_CPU_COMPARE_INCOMPATIBLE
+        answers[cpu] = found in {libvirt.VIR_CPU_COMPARE_IDENTICAL, libvirt.VIR_CPU_COMPARE_SUPERSET}
+    return answers
 
 
 def reasons_to_stay(connection: Connection) -> tuple[str, ...]:
