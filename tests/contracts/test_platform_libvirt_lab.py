@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -23,6 +24,9 @@ from balancer.domain.vm import Movable, VmState
 from balancer.errors import PlatformError
 from balancer.platforms.base import MigrationOrder, MigrationPhase, Platform, Whereabouts
 from balancer.platforms.libvirt import LibvirtPlatform
+from balancer.platforms.libvirt.definition import CpuAsked
+from balancer.platforms.libvirt.library import open_connection
+from balancer.platforms.libvirt.questions import can_give
 from tests.contracts.platform_contract import PlatformContract, begin_slowly, order_for, see_it_end, wait_until
 from tests.lab import hosts
 from tests.lab.fixtures import lab, shared_lab
@@ -288,6 +292,9 @@ from balancer.domain.placement import Move
 from balancer.domain.site_file import SiteFile
 from balancer.platforms.base import MigrationOrder
 from balancer.platforms.libvirt import LibvirtPlatform
+from balancer.platforms.libvirt.definition import CpuAsked
+from balancer.platforms.libvirt.library import open_connection
+from balancer.platforms.libvirt.questions import can_give
 
 platform = LibvirtPlatform(SiteFile.model_validate(YAML(typ="safe").load(open(sys.argv[1]))), WallClock())
 order = MigrationOrder(Move(sys.argv[2], "hv1", "hv2"), sys.argv[3], "live", 8.0)
@@ -339,3 +346,17 @@ def test_a_cordoned_host_lets_no_guest_start_and_none_arrive(bench: LabBench) ->
     finally:
         mark.unlink()
     assert refused(bench.platform, bench, order) == ""
+
+
+def test_each_hypervisor_says_which_cpus_it_can_give(bench: LabBench) -> None:
+    seen = bench.platform.observe()
+    assert seen.vm(bench.runner).cpu_models is None, "all three can give what the guest was given"
+    models = ("qemu64", "EPYC-Milan", "Model-Of-Tomorrow")
+    plain, odd, unheard_of = (
+        CpuAsked("qemu", "x86_64", "pc", f"<cpu mode='custom' match='exact'><model>{model}</model></cpu>")
+        for model in models
+    )
+    unknown = CpuAsked("qemu", "x86_64", "no-such-machine", plain.xml)
+    with closing(open_connection(bench.lab.host("hv1").uri)) as connection:
+        answers = can_give(connection, [plain, odd, unheard_of, unknown])
+    assert answers == {plain: True, odd: False, unheard_of: False, unknown: False}

@@ -9,7 +9,7 @@ from enum import Enum
 from balancer.platforms.base import MigrationPhase, MigrationStatus
 from balancer.platforms.libvirt.definition import CpuAsked
 from balancer.platforms.libvirt.jobs import Part, is_migration, part_by_job, part_in_migration, share_done, work_on
-from balancer.platforms.libvirt.library import Connection, Domain, library
+from balancer.platforms.libvirt.library import Connection, Domain, LibvirtError, library
 from balancer.platforms.libvirt.migrating import Passenger, passenger
 from balancer.platforms.libvirt.words import is_not_found
 
@@ -111,12 +111,19 @@ def can_give(connection: Connection, cpus: Iterable[CpuAsked]) -> dict[CpuAsked,
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
                 continue
-            # An architecture or machine type that it does not know: a guest of that kind cannot run there.
-            if error.get_error_code() not in {libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED}:
+            if not _is_unknown_kind(error):
                 raise
             found = libvirt.VIR_CPU_COMPARE_INCOMPATIBLE
         answers[cpu] = found in {libvirt.VIR_CPU_COMPARE_IDENTICAL, libvirt.VIR_CPU_COMPARE_SUPERSET}
     return answers
+
+
+def _is_unknown_kind(error: LibvirtError) -> bool:
+    """Whether a hypervisor does not know a machine type or CPU model: a guest of that kind cannot run there."""
+    libvirt = library()
+    if error.get_error_code() == libvirt.VIR_ERR_INTERNAL_ERROR:
+        return "Unknown CPU model" in str(error)
+    return error.get_error_code() in {libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED}
 
 
 def reasons_to_stay(connection: Connection) -> tuple[str, ...]:
