@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from balancer.constraints.when import When
 from balancer.domain.cluster import Cluster
 from balancer.domain.shapes import Shape
 from balancer.domain.value import Amount, Flag, Value
@@ -26,6 +27,11 @@ class Constraint(Value):
     hard: Flag = Field(default=True, description="false: a wish with a weight, not a promise")
     weight: Amount = Field(
         default=1.0, description="with `hard: false`: cost of breaking it as far as it can be broken"
+    )
+    when: When | None = Field(
+        default=None,
+        description="a window of the policy, or {not: WINDOW}: in force only then",
+        examples=["night", {"not": "night"}],
     )
 
     def lower(self, cluster: Cluster) -> Iterator[Shape]:

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 from typing import Any
 
 from balancer.errors import Fault
-from balancer.formats.lines import Lines
+from balancer.formats.lines import Steps, spoken
 
 
-def fault_from(problem: Any, name: str, lines: Lines) -> Fault:
-    """Say one validation error with its line, in the words of the file."""
-    path = tuple(problem["loc"])
-    line = lines.of(path)
-    what, instead = _in_words(problem, _spoken(path))
-    return Fault(f"{name}:{line}" if line else name, what, instead)
-
-
-def _spoken(path: Sequence[str | int]) -> str:
-    """Say a path as people do: `constraints[2].vms`; the list is counted from 1."""
-    said = ""
-    for part in path:
-        if isinstance(part, int):
-            said += f"[{part + 1}]"
-        elif part != "schema_":
-            said += f".{part}" if said else part
-    return said
+def fault_from(problem: Any, place: str, path: Steps) -> Fault:
+    """Say one validation error in the words of the file, with the place where it stands."""
+    what, instead = _in_words(problem, spoken(path))
+    return Fault(place, what, instead)
 
 
 def _in_words(problem: Any, where: str) -> tuple[str, str]:  # noqa: PLR0911, PLR0912 - a table, one line an answer

@@ -1,20 +1,78 @@
-"""Policies come in through here."""
+"""Policies come in through here: a file, the files that it extends, and what it says for one cluster."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from balancer.errors import PolicyError
-from balancer.formats import read
+from balancer.errors import Fault, PolicyError
+from balancer.formats.reading import by_line, value_of
+from balancer.formats.sourced import Sourced
+from balancer.policy.chain import Chain, for_cluster, read_chain
+from balancer.policy.document import PolicyDocument
 from balancer.policy.model import Policy
+from balancer.policy.ready import ready_policy
 
 DEFAULT_POLICY = Policy()
-MOST_BYTES = 4 * 2**20  # nobody reviews more policy than that
 
 
-def load_policy(path: Path | None) -> Policy:
+@dataclass(frozen=True)
+class Loaded:
+    """A policy, where each of its values was written, and the files that it came from."""
+
+    policy: Policy
+    source: Sourced | None = None  # None: the default policy, which nobody wrote
+    files: Mapping[Path, str] | None = None  # digest of what was read
+    remarks: tuple[str, ...] = ()
+
+
+def load_policy(path: Path | None, cluster: str | None = None) -> Policy:
     """Read a policy file; without one the default policy, which recommends and does not act, is in force.
 
-    Raises PolicyError with every fault found: file, line, what is wrong, what to write instead.
+    `path` may also be the name of a ready policy, such as `balanced`. With a cluster, what the file says for it under
+    `clusters` holds. Raises PolicyError with every fault found: file, line, what is wrong, what to write instead.
     """
-    return DEFAULT_POLICY if path is None else read(path, Policy, PolicyError, MOST_BYTES)
+    return load(path, cluster).policy
+
+
+def load(path: Path | None, cluster: str | None = None) -> Loaded:
+    """Read a policy file like `load_policy`, and remember where everything was written."""
+    if path is None:
+        return Loaded(DEFAULT_POLICY)
+    chain = read_chain(_found(path))
+    _refuse_faults(chain)
+    source = for_cluster(chain.source, cluster)
+    policy = value_of(source.plain, Policy, str(path), source.place_of, PolicyError)
+    return Loaded(policy, source, {file: digest(text) for file, text in chain.texts.items()}, chain.remarks)
+
+
+def digest(text: str) -> str:
+    """Return a digest of what a file says."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _found(path: Path) -> Path:
+    """Take the name of a ready policy where there is no such file."""
+    if not path.exists() and path.name == str(path):
+        return ready_policy(path.name) or path
+    return path
+
+
+def _refuse_faults(chain: Chain) -> None:
+    """Look at the whole file and at what it says for each cluster, so that all faults are told at once."""
+    faults = dict.fromkeys(_faults_in(chain.source, PolicyDocument))
+    clusters = chain.source.inside("clusters")
+    for cluster in clusters.block() if clusters is not None and not faults else ():
+        faults |= dict.fromkeys(_faults_in(for_cluster(chain.source, str(cluster)), Policy))
+    if faults:
+        raise PolicyError(sorted(faults, key=by_line))
+
+
+def _faults_in(source: Sourced, kind: type[Policy]) -> list[Fault]:
+    try:
+        value_of(source.plain, kind, source.document.name, source.place_of, PolicyError)
+    except PolicyError as wrong:
+        return wrong.faults
+    return []

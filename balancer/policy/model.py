@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Final, Literal
+from datetime import datetime
+from enum import StrEnum
+from functools import reduce
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import InitErrorDetails
 
 from balancer.constraints import Constraint, Headroom, Listed, Reach
 from balancer.constraints.asked import Ask, asked, remarks_on_asks
@@ -15,6 +20,9 @@ from balancer.domain.shapes import Cost, Shape
 from balancer.domain.value import Amount, Count, Flag, Name, Share, Value
 from balancer.domain.violation import Violation
 from balancer.objectives import EvenLoad, FewMoves, LeastPower
+from balancer.policy.dial import Aggressiveness, dialled, sets
+from balancer.policy.parts import deep, part_of
+from balancer.policy.windows import Date, Window, Zone, unknown_windows
 
 POLICY_SCHEMA: Final = "balancer.policy/1"
 AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
@@ -23,9 +31,13 @@ AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
 class Objectives(Value):
     """The wishes and their weights; a wish that is absent weighs nothing."""
 
-    even_load: EvenLoad = EvenLoad()
-    least_power: LeastPower = LeastPower()
-    few_moves: FewMoves = FewMoves()
+    even_load: EvenLoad = Field(
+        default=EvenLoad(), description="load hosts evenly", examples=[{"weight": 1.0, "cpu": 1.0, "memory": 1.0}]
+    )
+    least_power: LeastPower = Field(
+        default=LeastPower(), description="keep few hosts on, the hungriest first to go", examples=[{"weight": 0.3}]
+    )
+    few_moves: FewMoves = Field(default=FewMoves(), description="move little", examples=[{"weight": 0.02}])
 
     def lower(self, now: Cluster) -> Iterable[Cost]:
         """Say all wishes in the solver's cost shapes."""
@@ -34,6 +46,10 @@ class Objectives(Value):
     def score(self, now: Cluster, later: Cluster) -> float:
         """Return J: what `later` costs when it is reached from `now`."""
         return sum(wish.score(now, later) for wish in (self.even_load, self.least_power, self.few_moves))
+
+
+WISHES = Objectives(even_load=EvenLoad(weight=1.0), least_power=LeastPower(weight=0.3), few_moves=FewMoves(weight=0.02))
+"""What is wished for where a policy names no objectives."""
 
 
 class Budget(Value):
@@ -88,31 +104,197 @@ class MigrationRules(Value):
     concurrent: AtLeastOne = Field(default=8, description="migrations at the same time in the whole cluster")
 
 
-class Policy(Value):
-    """What an administrator wants of a cluster."""
+class Freeze(StrEnum):
+    """What is not begun for the time being; what runs may end, and waking is always allowed."""
 
-    schema_: Literal["balancer.policy/1"] = Field(default=POLICY_SCHEMA, alias="schema")
-    name: Name = "default"
-    mode: Mode = Mode.RECOMMEND
-    headroom: Headroom = Headroom()
-    objectives: Objectives = Objectives(
-        even_load=EvenLoad(weight=1.0), least_power=LeastPower(weight=0.3), few_moves=FewMoves(weight=0.02)
+    NONE = "none"
+    MOVES = "moves"
+    POWER = "power"
+    ALL = "all"
+
+
+class Sections(Value):
+    """What may also stand under `clusters:` and in a `schedule:`."""
+
+    mode: Mode = Field(
+        default=Mode.RECOMMEND,
+        description="recommend: only says | confirm: a plan waits for a person | act: acts",
+        examples=["act"],
     )
-    constraints: tuple[Listed, ...] = ()
+    freeze: Freeze = Field(
+        default=Freeze.NONE,
+        description="none | moves: no guest is moved | power: no host is put to sleep | all: neither; what runs may "
+        "end, and waking is always allowed. Most useful in a `schedule`",
+        examples=["all"],
+    )
+    aggressiveness: Aggressiveness | None = Field(
+        default=None,
+        description="1: only what promises demand ... 5: any gain; sets what the file leaves open, see the table; "
+        "absent: the defaults, which are those of 3",
+        examples=[2],
+    )
+    headroom: Headroom = Field(
+        default=Headroom(),
+        description="a part of each host that stays free",
+        examples=[{"cpu": 0.90, "memory": 0.95}],
+    )
+    objectives: Objectives = Field(
+        default=WISHES,
+        description="the wishes and their weights; a wish that is absent weighs nothing",
+        examples=[{"even_load": {"weight": 1.0}, "few_moves": {"weight": 0.02}}],
+    )
     believe_guests: tuple[Ask, ...] = Field(
         default=(Ask.MOVABLE,),
         description="what guests may ask for in their own metadata: movable, apart, together, only_on, prefer",
+        examples=[["movable", "apart"]],
     )
-    budget: Budget = Budget()
-    power: PowerRules = PowerRules()
-    demand: DemandRules = DemandRules()
-    stability: Stability = Stability()
-    effort: Effort = Effort()
-    migration: MigrationRules = MigrationRules()
-    max_doubts: Share = Field(default=0.20, description="doubts on more than this share of the hosts stop all moves")
-    interval_seconds: Annotated[float, Field(strict=True, ge=1)] = 300.0
-    plan_valid_minutes: Amount = 30.0
-    seed: Count = 1
+    budget: Budget = Field(
+        default=Budget(),
+        description="what one cycle may spend; what is absent is not limited",
+        examples=[{"moves": 30, "gib": 500, "concurrent_per_host": 2}],
+    )
+    power: PowerRules = Field(
+        default=PowerRules(), description="when hosts may be switched off and on", examples=[{"trust_days": 90}]
+    )
+    demand: DemandRules = Field(
+        default=DemandRules(),
+        description="what a guest is expected to need: a quantile of what it used within a window, never less than now",
+        examples=[{"window_minutes": 30, "quantile": 0.95}],
+    )
+    stability: Stability = Field(
+        default=Stability(),
+        description="what keeps guests from going back and forth",
+        examples=[{"minimum_gain": 0.001, "cooldown_minutes": 15}],
+    )
+    effort: Effort = Field(
+        default=Effort(), description="how hard to look for a better placement", examples=[{"iterations": 200000}]
+    )
+    migration: MigrationRules = Field(
+        default=MigrationRules(), description="how migrations are carried out", examples=[{"concurrent": 8}]
+    )
+    max_doubts: Share = Field(
+        default=0.20, description="doubts on more than this share of the hosts stop all moves", examples=[0.2]
+    )
+    interval_seconds: Annotated[float, Field(strict=True, ge=1)] = Field(
+        default=300.0, description="from one look at the cluster to the next", examples=[300]
+    )
+    plan_valid_minutes: Amount = Field(
+        default=30.0, description="a plan that a person approves later than this is made anew", examples=[30]
+    )
+    seed: Count = Field(default=1, description="equal seeds give equal plans", examples=[1])
+
+    def written(self) -> dict[str, Any]:
+        """Return the sections as they were written: neither defaults nor what the dial has set."""
+        return self.model_dump(include=set(Sections.model_fields), exclude_unset=True, by_alias=True)
+
+
+if TYPE_CHECKING:
+
+    class Part(Sections):
+        """Sections of a policy of which each may be absent."""
+else:
+    Part = part_of(Sections, "Part", "Sections of a policy; each may be absent.")
+
+
+class Scheduled(Value):
+    """Sections that replace the policy's while a window is open; what is not named stays as it is."""
+
+    during: Name = Field(description="a window of the policy", examples=["night"])
+    set: Part = Field(description="sections of the policy that hold then", examples=[{"freeze": "all"}])
+
+
+class Policy(Sections):
+    """What an administrator wants of a cluster."""
+
+    schema_: Literal["balancer.policy/1"] = Field(
+        default=POLICY_SCHEMA, alias="schema", description="which format this is", examples=[POLICY_SCHEMA]
+    )
+    name: Name = Field(default="default", description="how plans and reports call it", examples=["production"])
+    constraints: tuple[Listed, ...] = Field(
+        default=(),
+        description="promises; each says its `kind`",
+        examples=[[{"kind": "apart", "name": "db-apart", "vms": ["db1", "db2"]}]],
+    )
+    time_zone: Zone = Field(
+        default="UTC", description="of the windows that name none: an IANA name", examples=["Europe/Rome"]
+    )
+    holidays: tuple[Date, ...] = Field(
+        default=(),
+        description="dates, or month and day of each year, for windows on `holidays` and `workdays`",
+        examples=[["2026-04-06", "12-25"]],
+    )
+    windows: dict[str, Window] = Field(
+        default={},
+        description="stretches of time by name, for `schedule` and for the `when` of constraints",
+        examples=[{"night": {"days": ["mon-fri"], "from": "22:00", "to": "06:00"}}],
+    )
+    schedule: tuple[Scheduled, ...] = Field(
+        default=(),
+        description="what holds while a window is open; where windows overlap, the later entry wins",
+        examples=[[{"during": "night", "set": {"freeze": "all"}}]],
+    )
+
+    @classmethod
+    def _unknown_keys(cls, data: Any) -> list[InitErrorDetails]:
+        """Windows that are named and not there are told together with all other faults."""
+        return [*super()._unknown_keys(data), *unknown_windows(data)]
+
+    @model_validator(mode="after")
+    def _turn_the_dial(self) -> Self:
+        # Set in place, the one time before anybody has seen the value: what the file wrote stays told from what it did not.
+        self.__dict__.update(dialled(self, self.aggressiveness))
+        return self
+
+    def at(self, moment: datetime) -> Policy:
+        """Return the policy in force at a moment: schedule applied, and only the promises that count then."""
+        if not self.schedule and all(promise.when is None for promise in self.constraints):
+            return self
+
+        def is_open(window: str) -> bool:
+            return self.is_open(window, moment)
+
+        holding = [entry.set.written() for entry in self.schedule if is_open(entry.during)]
+        counting = tuple(each for each in self.constraints if each.when is None or each.when.is_in_force(is_open))
+        return self._with(holding).model_copy(update={"constraints": counting, "schedule": ()})
+
+    def _with(self, parts: list[dict[str, Any]]) -> Policy:
+        if not parts:
+            return self
+        written = reduce(deep, parts, self.written())
+        if "objectives" in written and "objectives" not in self.model_fields_set:
+            # Naming one wish for the night does not take the day's other wishes away.
+            level = written.get("aggressiveness")
+            usual = {
+                wish: {"weight": getattr(WISHES, wish).weight}
+                for wish in WISHES.model_fields_set
+                if not sets(level, f"objectives.{wish}.weight")
+            }
+            written["objectives"] = deep(usual, written["objectives"])
+        fields = {name: getattr(self, name) for name in self.model_fields_set - Sections.model_fields.keys()}
+        return Policy.model_validate({**fields, **written})
+
+    def is_open(self, window: str, moment: datetime) -> bool:
+        """Whether a window of this policy is open at a moment."""
+        return window in self.windows and self.windows[window].holds(moment, ZoneInfo(self.time_zone), self.holidays)
+
+    def windows_open(self, moment: datetime) -> tuple[str, ...]:
+        """Return the windows that are open at a moment, in the order of the file."""
+        return tuple(name for name in self.windows if self.is_open(name, moment))
+
+    def in_mode(self, mode: Mode) -> Policy:
+        """Return the policy in another mode, whatever its schedule says about modes."""
+        schedule = tuple(
+            entry.model_copy(update={"set": entry.set.model_copy(update={"mode": mode})}) for entry in self.schedule
+        )
+        return self.model_copy(update={"mode": mode, "schedule": schedule})
+
+    @property
+    def moves_are_frozen(self) -> bool:
+        return self.freeze in {Freeze.MOVES, Freeze.ALL}
+
+    @property
+    def power_is_frozen(self) -> bool:
+        return self.freeze in {Freeze.POWER, Freeze.ALL}
 
     @property
     def promises(self) -> tuple[Constraint, ...]:

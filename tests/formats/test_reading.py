@@ -64,16 +64,16 @@ MISTAKES = {
     ),
     "one name for a list": (
         HEAD + "constraints:\n  - kind: stay\n    vms: db1",
-        ["p.yaml:4: `constraints[1].stay.vms` is 'db1', not a list; write [db1]"],
+        ["p.yaml:4: `constraints[1].vms` is 'db1', not a list; write [db1]"],
     ),
     "a number for a label": (
         HEAD + "constraints:\n  - kind: stay\n    match: {floor: 3}",
-        ['p.yaml:4: `constraints[1].stay.match.floor` is 3, not a text; write "3" in quotes'],
+        ['p.yaml:4: `constraints[1].match.floor` is 3, not a text; write "3" in quotes'],
     ),
     "two ways of naming guests": (
         HEAD + "constraints:\n  - {kind: stay, vms: [a], match: {b: c}}",
         [
-            "p.yaml:3: `constraints[1].stay` names its guests by `vms: [...]` or by `match: {...}`, "
+            "p.yaml:3: `constraints[1]` names its guests by `vms: [...]` or by `match: {...}`, "
             "by exactly one of them"
         ],
     ),
