@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from balancer import __version__
-from balancer.commands import acting, looking, power, thinking
+from balancer.commands import acting, looking, policy, power, thinking
 from balancer.commands.exits import ERROR, INTERRUPTED, USAGE
 from balancer.commands.logs import set_up_logs
 from balancer.commands.screen import say_error
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 for module in (thinking, looking, acting):
     module.join(app)
+app.add_typer(policy.app, name="policy", help="Look at policies.")
 app.add_typer(power.app, name="power", help="Switch hosts, prove that they wake.")
 
 

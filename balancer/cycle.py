@@ -45,7 +45,8 @@ class Cycle:
 
 
 def run_cycle(site: Site, policy: Policy) -> Cycle:
-    """Look at the site and plan; nothing is touched."""
+    """Look at the site and plan, under the policy in force now; nothing is touched."""
+    policy = policy.at(site.clock.now())
     seen = look_and_expect(site, policy)
     memory = site.remembered(policy)
     return think(seen, policy, memory)
@@ -61,5 +62,6 @@ def look_and_expect(site: Site, policy: Policy) -> Cluster:
 
 def think(seen: Cluster, policy: Policy, memory: Memory) -> Cycle:
     """Plan for a cluster and prove the plan: values in, values out, so that last night can be decided again."""
+    policy = policy.at(seen.taken_at)
     plan = make_plan(seen, policy, memory)
     return Cycle(seen, memory, plan, verify(plan, seen, policy))

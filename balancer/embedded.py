@@ -74,7 +74,7 @@ def embedded_default_policy() -> Policy:
 
 def live_a_day(policy_path: Path | None, out: Console, pace_seconds: float = SECONDS_TO_LOOK_AT_A_CYCLE) -> int:
     """Run the embedded site for a day at high speed and print each cycle as it happens."""
-    policy = load_policy(policy_path) if policy_path else embedded_default_policy()
+    policy = load_policy(policy_path, CLUSTER) if policy_path else embedded_default_policy()
     # systemd and container engines say SIGTERM: it ends the day as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with the_embedded_site(MIDNIGHT) as site:
@@ -122,7 +122,7 @@ class EmbeddedDay:
             self._print(cycle)
             self.ledger.add(cycle.seen, CYCLE.total_seconds() / 3600)
             wanted = cycle.plan.wake_ups() if self._site.runners else cycle.plan
-            if self._policy.mode is Mode.ACT and cycle.may_be_carried_out and wanted.steps:
+            if self._policy.at(cycle.seen.taken_at).mode is Mode.ACT and cycle.may_be_carried_out and wanted.steps:
                 self._site.begin(wanted, self._policy)
             self._act_until(cycle.seen.taken_at + CYCLE)
             time.sleep(self._pace)

@@ -30,11 +30,12 @@ class SavedCycle(Value):
 
 def save_cycle(cycle: Cycle, policy: Policy, path: Path) -> None:
     """Write a cycle down; it holds no secrets, for neither snapshots nor policies do."""
-    saved = SavedCycle(snapshot=cycle.seen, policy=policy, memory=cycle.memory, plan=cycle.plan)
+    in_force = policy.at(cycle.seen.taken_at)
+    saved = SavedCycle(snapshot=cycle.seen, policy=in_force, memory=cycle.memory, plan=cycle.plan)
     path.write_text(to_json(saved) + "\n", encoding="utf-8")
 
 
-def replay_cycle(path: Path) -> Cycle:
-    """Decide a saved cycle again; with the same versions the plan is the same but for its id."""
+def replay_cycle(path: Path) -> tuple[Cycle, Policy]:
+    """Decide a saved cycle again, under its own policy; with the same versions the plan is the same but for its id."""
     saved = read(path, SavedCycle)
-    return think(saved.snapshot, saved.policy, saved.memory)
+    return think(saved.snapshot, saved.policy, saved.memory), saved.policy

@@ -7,9 +7,10 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -20,7 +21,7 @@ from balancer.errors import BalancerError
 from balancer.execution import Runner
 from balancer.formats import to_json
 from balancer.leadership import leading
-from balancer.policy import Policy
+from balancer.policy import Policy, WatchedPolicy
 from balancer.site import Site
 
 log = structlog.get_logger()
@@ -33,32 +34,75 @@ MISSED_BY_AT_MOST = 3  # intervals without a cycle until the process counts as u
 class Service:
     """Looks, plans and, where the policy says so, acts, until it is told to stop."""
 
-    def __init__(self, site: Site, policy: Policy, state: Path, lease_seconds: float) -> None:
-        self._site, self._policy, self._state, self._lease_seconds = site, policy, state, lease_seconds
+    def __init__(self, site: Site, watched: WatchedPolicy, state: Path, lease_seconds: float) -> None:
+        self._site, self._watched, self._state, self._lease_seconds = site, watched, state, lease_seconds
         # A queue that a signal handler may use at any moment; an Event would lock itself up on a second signal.
-        self._told_to_stop: SimpleQueue[int] = SimpleQueue()
+        self._told: SimpleQueue[int] = SimpleQueue()
         self._hands = ThreadPoolExecutor(max_workers=4, thread_name_prefix="acting")
+        self._leading: ExitStack | None = None
+        self._reading = Lock()
+        self._cycles: BackgroundScheduler | None = None
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; running migrations are let finish, nothing new is begun."""
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda number, _: self._told_to_stop.put(number))
-        with ExitStack() as held:
-            if self._policy.mode is Mode.ACT:
-                self._lead(held)
-            cycles = _every(self._policy.interval_seconds, self._cycle)
-            self._told_to_stop.get()
-            cycles.shutdown(wait=True)
-            self._let_finish()
+        """Work until SIGTERM or SIGINT; running migrations are let finish, nothing new is begun.
 
-    def _lead(self, held: ExitStack) -> None:
+        SIGHUP has the policy read again at once, whether its files differ or not.
+        """
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(name, lambda number, _: self._told.put(number))
+        try:
+            if self._in_force().mode is Mode.ACT:
+                self._lead()
+            self._cycles = _every(self._in_force().interval_seconds, self._cycle)
+            while self._told.get() == signal.SIGHUP:
+                self._read_policy(is_told_to=True)
+            self._cycles.shutdown(wait=True)
+            self._let_finish()
+        finally:
+            self._let_go()
+
+    def _in_force(self, moment: datetime | None = None) -> Policy:
+        """The policy in force: of the files as they were last read, and of the windows that are open now."""
+        return self._watched.policy.at(moment or self._site.clock.now())
+
+    def _read_policy(self, is_told_to: bool = False) -> None:
+        """Take over a policy file that was changed, or say why the old one stays."""
+        with self._reading:
+            reading = self._watched.look(is_told_to)
+        if not reading.is_news:
+            return
+        for fault in reading.refused:
+            log.error(f"the policy file is refused, the old policy stays: {fault}")
+        if not reading.refused:
+            log.info(f"the policy was read again: {reading.changed or 'it says what it said'}")
+
+    def _follow_the_policy(self) -> Policy:
+        """Do what a new policy, or a window that has opened, asks of the service itself: its mode and its interval."""
+        policy = self._in_force()
+        if policy.mode is Mode.ACT and self._leading is None:
+            self._lead()
+        elif policy.mode is not Mode.ACT and not self._site.runners:
+            self._let_go()
+        if self._cycles is not None:
+            _pace(self._cycles, policy.interval_seconds)
+        return policy
+
+    def _lead(self) -> None:
         """Take the right to act, keep it until the last migration has ended, and settle what an earlier run left."""
+        held = ExitStack()
         held.enter_context(leading(self._site, self._lease_seconds))
+        self._leading = held
         self._settle()
+
+    def _let_go(self) -> None:
+        """Give the right to act back."""
+        held, self._leading = self._leading, None
+        if held is not None:
+            held.close()
 
     def _settle(self) -> None:
         """Find out what became of what was begun and is held by no runner."""
-        for settled in self._site.settle(self._policy):
+        for settled in self._site.settle(self._in_force()):
             (log.error if settled.alarm else log.info)(str(settled))
 
     def _let_finish(self) -> None:
@@ -69,10 +113,12 @@ class Service:
 
     def _cycle(self) -> None:
         try:
-            if self._policy.mode is Mode.ACT:
+            self._read_policy()
+            policy = self._follow_the_policy()
+            if policy.mode is Mode.ACT:
                 self._settle()
-            cycle = run_cycle(self._site, self._policy)
-            self._answer(cycle)
+            cycle = run_cycle(self._site, policy)
+            self._answer(cycle, policy.mode)
         except BalancerError as failed:
             log.error("cycle failed, the next one tries again", cause=str(failed))
             self._write_health(f"cycle failed: {failed}", is_well=False)
@@ -80,13 +126,13 @@ class Service:
             log.exception("cycle failed by a fault of the balancer's own")
             self._write_health("cycle failed by a fault of the balancer's own", is_well=False)
 
-    def _answer(self, cycle: Cycle) -> None:
+    def _answer(self, cycle: Cycle, mode: Mode) -> None:
         log.info(cycle.sentence, plan=cycle.plan.id, moves=cycle.plan.summary.moves, gap=cycle.plan.summary.gap)
-        if self._policy.mode is Mode.CONFIRM and cycle.may_be_carried_out:
+        if mode is Mode.CONFIRM and cycle.may_be_carried_out:
             waiting = self._state / WAITING_PLAN
             waiting.write_text(to_json(cycle.plan))
             log.info("a plan waits for a person", command=f"balancer apply {waiting}")
-        if self._policy.mode is Mode.ACT and cycle.may_be_carried_out:
+        if mode is Mode.ACT and cycle.may_be_carried_out:
             self._act(cycle.plan)
         self._write_health(cycle.sentence, is_well=True)
 
@@ -94,7 +140,7 @@ class Service:
         """Carry a plan out beside the loop. While another one runs only wake-ups are begun: they cannot wait."""
         wanted = plan.wake_ups() if self._site.runners else plan
         if wanted.steps:
-            self._hands.submit(self._carry_out, self._site.begin(wanted, self._policy))
+            self._hands.submit(self._carry_out, self._site.begin(wanted, self._in_force))
 
     def _carry_out(self, runner: Runner) -> None:
         try:
@@ -117,7 +163,9 @@ class Service:
             "at": self._site.clock.now().isoformat(),
             "well": is_well,
             "sentence": sentence,
-            "stale_after_seconds": MISSED_BY_AT_MOST * self._policy.interval_seconds,
+            "stale_after_seconds": MISSED_BY_AT_MOST * self._in_force().interval_seconds,
+            "policy": self._watched.policy.name,
+            "policy_refused": [str(fault) for fault in self._watched.refused],
         }
         new = self._state / f".{HEALTH_FILE}.new"
         new.write_text(json.dumps(facts))
@@ -131,6 +179,23 @@ def _every(seconds: float, job: Callable[[], object]) -> BackgroundScheduler:
     scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now().astimezone(), **options)
     scheduler.start()
     return scheduler
+
+
+def _pace(cycles: BackgroundScheduler, seconds: float) -> None:
+    """Have the job done at another interval from now on."""
+    job = cycles.get_jobs()[0]
+    if job.trigger.interval != timedelta(seconds=seconds):
+        job.modify(misfire_grace_time=max(1, int(seconds / 2)))
+        job.reschedule("interval", seconds=seconds)
+
+
+def refused_policy(state: Path) -> str:
+    """Say that the running service keeps an old policy because the file is bad now; empty where it does not."""
+    try:
+        faults = json.loads((state / HEALTH_FILE).read_text()).get("policy_refused", [])
+    except (OSError, ValueError):
+        return ""
+    return f"the policy file is refused and the old policy stays: {'; '.join(faults)}" if faults else ""
 
 
 def why_unhealthy(state: Path, now: datetime) -> str:

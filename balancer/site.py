@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from balancer.simulation.world import World
 
 log = structlog.get_logger()
+
+InForce = Callable[[datetime], Policy]
+"""Which policy is in force at a moment: windows open and close, and the file may be changed."""
 
 
 class Site:
@@ -89,9 +93,13 @@ class Site:
             return ()  # what is open may be another balancer's, which acts now
         return settle_the_past(self.acting, limits_of(policy), Held.by(self.runners))
 
-    def begin(self, plan: Plan, policy: Policy) -> Runner:
-        """Hand a verified plan to a runner; it works when it is advanced, and holds its guests and hosts until then."""
-        runner = Runner(self.acting, plan, gate_of(policy), limits_of(policy))
+    def begin(self, plan: Plan, policy: Policy | InForce) -> Runner:
+        """Hand a verified plan to a runner; it works when it is advanced, and holds its guests and hosts until then.
+
+        Each step is looked at again under the policy in force at that moment.
+        """
+        in_force = policy.at if isinstance(policy, Policy) else policy
+        runner = Runner(self.acting, plan, gate_of(in_force), lambda moment: limits_of(in_force(moment)))
         self.runners.append(runner)
         return runner
 
@@ -131,13 +139,16 @@ def limits_of(policy: Policy) -> Limits:
         wake=frozenset(policy.power.wake),
         accept_shut_off_guests=policy.power.accept_shut_off_guests,
         hard_off_allowed=policy.power.hard_off,
+        moves_frozen=policy.moves_are_frozen,
+        power_frozen=policy.power_is_frozen,
     )
 
 
-def gate_of(policy: Policy) -> Gate:
+def gate_of(in_force: InForce) -> Gate:
     """Return what execution asks before each step: does it add to a fault of today's?"""
 
     def gate(before: Cluster, during: Cluster) -> list[Violation]:
+        policy = in_force(before.taken_at)
         return worsened(policy.violations(before), policy.violations(during))
 
     return gate

@@ -8,7 +8,7 @@ from pathlib import Path
 from balancer.clock import WallClock
 from balancer.commands.logs import set_up_logs
 from balancer.domain.site_file import PlatformChoice, SiteFile, SiteHost
-from balancer.policy import load_policy
+from balancer.policy import WatchedPolicy
 from balancer.service import Service
 from balancer.simulation.machines import GuestSpec, HostSpec, constantly
 from balancer.simulation.world import World
@@ -35,7 +35,7 @@ def serve(state: Path, policy: Path) -> None:
     site = site_from(file, state, state, clock, world)
     site.is_private = False  # as a site of real hypervisors: another balancer might act on it
     try:
-        Service(site, load_policy(policy), state, LEASE_SECONDS).run()
+        Service(site, WatchedPolicy(policy, CLUSTER), state, LEASE_SECONDS).run()
     finally:
         site.close()
 

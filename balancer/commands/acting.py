@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from balancer.commands.exits import DONE, ERROR, REFUSED
-from balancer.commands.opening import PolicyPath, SitePath, is_embedded, the_policy, the_site
+from balancer.commands.opening import PolicyPath, SitePath, is_embedded, policy_path, the_policy, the_site
 from balancer.commands.screen import err, out
 from balancer.commands.thinking import SavePath
 from balancer.cycle import run_cycle
@@ -22,7 +22,7 @@ from balancer.execution import Result, Runner, RunReport, Verdict
 from balancer.formats import read
 from balancer.leadership import leading
 from balancer.planning import verify
-from balancer.policy import Policy
+from balancer.policy import Policy, WatchedPolicy
 from balancer.reporting.text import plan_text
 from balancer.saved import save_cycle
 from balancer.service import Service
@@ -49,16 +49,16 @@ def run(
     settings = load_settings()
     if is_embedded(site) and not once:
         return live_a_day(policy or settings.policy, out)
-    wanted = the_policy(policy, mode)
     with the_site(site) as opened:
+        watched = WatchedPolicy(policy_path(policy), opened.name, mode)
         if once:
-            return _run_once(opened, wanted, settings.lease_seconds, save)
-        Service(opened, wanted, settings.state, settings.lease_seconds).run()
+            return _run_once(opened, watched.policy, settings.lease_seconds, save)
+        Service(opened, watched, settings.state, settings.lease_seconds).run()
     return DONE
 
 
 def _run_once(site: Site, policy: Policy, lease_seconds: float, save: Path | None) -> int:
-    if policy.mode is not Mode.ACT:
+    if policy.at(site.clock.now()).mode is not Mode.ACT:
         return _show(site, policy, save)[0]
     with leading(site, lease_seconds):
         _settle(site, policy)
@@ -101,8 +101,9 @@ def apply(
     policy: PolicyPath = None,
 ) -> int:
     """Carry out a plan that somebody has read, after proving it anew on a fresh look."""
-    settings, wanted, proposed = load_settings(), the_policy(policy), read(plan, Plan)
+    settings, proposed = load_settings(), read(plan, Plan)
     with the_site(site) as opened, leading(opened, settings.lease_seconds):
+        wanted = the_policy(policy, opened.name)
         _settle(opened, wanted)
         now = opened.clock.now()
         if now > proposed.valid_until:

@@ -18,7 +18,7 @@ from balancer.cycle import look_and_expect
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Host
 from balancer.formats import to_json
-from balancer.service import why_unhealthy
+from balancer.service import refused_policy, why_unhealthy
 from balancer.settings import load_settings
 
 
@@ -35,7 +35,7 @@ def snapshot(
 ) -> int:
     """Print what is seen now as balancer.snapshot/1."""
     with err.status("looking ..."), the_site(site) as opened:
-        seen = look_and_expect(opened, the_policy(policy))
+        seen = look_and_expect(opened, the_policy(policy, opened.name).at(opened.clock.now()))
     if output is None:
         sys.stdout.write(to_json(seen) + "\n")
     else:
@@ -46,7 +46,7 @@ def snapshot(
 def hosts(site: SitePath = None, policy: PolicyPath = None) -> int:
     """List hosts with load, guests, whether they may sleep, and what is in doubt."""
     with err.status("looking ..."), the_site(site) as opened:
-        seen = look_and_expect(opened, the_policy(policy))
+        seen = look_and_expect(opened, the_policy(policy, opened.name).at(opened.clock.now()))
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("host", "state", "CPU", "memory", "guests", "may sleep", "remark"):
         table.add_column(title, justify="right" if title in {"CPU", "memory", "guests"} else "left")
@@ -80,6 +80,8 @@ def _remark(seen: Cluster, host: Host) -> str:
 
 def health() -> int:
     """Say whether the running service is well (exit code 0) or not (1); for container health checks."""
-    wrong = why_unhealthy(load_settings().state, datetime.now(UTC))
-    out.print(wrong or "well")
+    state = load_settings().state
+    wrong, refused = why_unhealthy(state, datetime.now(UTC)), refused_policy(state)
+    # A bad file is no reason to restart a service that works on under the old policy: it could not start again.
+    out.print("; ".join(filter(None, [wrong or "well", refused])), markup=False)
     return ERROR if wrong else DONE

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from balancer.domain.plan import Mode
 from balancer.domain.site_file import SiteFile
 from balancer.embedded import the_embedded_site
 from balancer.formats import read
@@ -23,7 +22,10 @@ SitePath = Annotated[
     Path | None, typer.Option("--site", "-s", help="Site file [env: BALANCER_SITE]; default: the embedded simulation.")
 ]
 PolicyPath = Annotated[
-    Path | None, typer.Option("--policy", "-p", help="Policy file [env: BALANCER_POLICY]; default: recommend only.")
+    Path | None,
+    typer.Option(
+        "--policy", "-p", help="Policy file, or a ready policy by name [env: BALANCER_POLICY]; default: recommend only."
+    ),
 ]
 
 
@@ -60,7 +62,11 @@ def is_embedded(path: Path | None) -> bool:
     return path is None and load_settings().site is None
 
 
-def the_policy(path: Path | None, mode: Mode | None = None) -> Policy:
-    """Read the policy; `mode` on the command line overrides the one in the file."""
-    policy = load_policy(path or load_settings().policy)
-    return policy if mode is None else policy.model_copy(update={"mode": mode})
+def policy_path(path: Path | None) -> Path | None:
+    """Return the policy file that is meant: of the command line, else of the settings, else none."""
+    return path or load_settings().policy
+
+
+def the_policy(path: Path | None, cluster: str | None) -> Policy:
+    """Read the policy as it is for a cluster."""
+    return load_policy(policy_path(path), cluster)

@@ -96,8 +96,9 @@ def prove(
     host: Annotated[str, typer.Argument(help="An empty host.")], site: SitePath = None, policy: PolicyPath = None
 ) -> int:
     """Prove that a BMC is its host's own and that the host wakes: shut it down softly, see it go and return."""
-    settings, rules = load_settings(), the_policy(policy)
-    with the_site(site) as opened, leading(opened, settings.lease_seconds), err.status(f"testing {host} ..."):
+    lease_seconds = load_settings().lease_seconds
+    with the_site(site) as opened, leading(opened, lease_seconds), err.status(f"testing {host} ..."):
+        rules = the_policy(policy, opened.name).at(opened.clock.now())
         _known(opened.acting.switches, host)
         try:
             result = prove_power(opened.acting, host, limits_of(rules))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +30,9 @@ from balancer.formats import json_schema, read, to_json
 from balancer.objectives import KINDS as OBJECTIVES
 from balancer.objectives import Objective
 from balancer.planning import verify as verify_plan
-from balancer.policy import Policy
+from balancer.policy import Policy, load
+from balancer.policy.document import PolicyDocument
+from balancer.policy.notes import notes
 from balancer.reporting.text import plan_text
 from balancer.saved import replay_cycle, save_cycle
 
@@ -53,7 +56,7 @@ class Kind(StrEnum):
 _SCHEMAS: dict[Kind, type[Value]] = {
     Kind.SNAPSHOT: Cluster,
     Kind.PLAN: Plan,
-    Kind.POLICY: Policy,
+    Kind.POLICY: PolicyDocument,
     Kind.SITE: SiteFile,
 }
 
@@ -74,9 +77,8 @@ def plan(
     replay: Annotated[Path | None, typer.Option(help="Decide this saved cycle again.")] = None,
 ) -> int:
     """Say what would be done, and why; nothing is touched. Exit code 0: nothing to do, 2: a plan, 3: refused."""
-    wanted = the_policy(policy)
     with err.status("looking and thinking ..."):
-        cycle = replay_cycle(replay) if replay else _cycle(snapshot, site, wanted)
+        cycle, wanted = replay_cycle(replay) if replay else _cycle(snapshot, site, policy)
     if save is not None:
         save_cycle(cycle, wanted, save)
     if format is Format.JSON:
@@ -88,11 +90,14 @@ def plan(
     return _exit_code(cycle, exit_zero)
 
 
-def _cycle(snapshot: Path | None, site: Path | None, policy: Policy) -> Cycle:
+def _cycle(snapshot: Path | None, site: Path | None, policy: Path | None) -> tuple[Cycle, Policy]:
     if snapshot is not None:
-        return think(read(snapshot, Cluster), policy, NOTHING_REMEMBERED)
+        seen = read(snapshot, Cluster)
+        wanted = the_policy(policy, seen.cluster).at(seen.taken_at)
+        return think(seen, wanted, NOTHING_REMEMBERED), wanted
     with the_site(site) as opened:
-        return think(look_and_expect(opened, policy), policy, opened.remembered(policy))
+        wanted = the_policy(policy, opened.name).at(opened.clock.now())
+        return think(look_and_expect(opened, wanted), wanted, opened.remembered(wanted)), wanted
 
 
 def _exit_code(cycle: Cycle, exit_zero: bool) -> int:
@@ -110,12 +115,14 @@ def verify(
     policy: PolicyPath = None,
 ) -> int:
     """Prove a plan safe at each step, or say where it is not (exit code 1)."""
-    wanted, proposed = the_policy(policy), read(plan, Plan)
+    proposed = read(plan, Plan)
     if snapshot is not None:
         seen = read(snapshot, Cluster)
+        wanted = the_policy(policy, seen.cluster)
     else:
         with the_site(site) as opened:
-            seen = look_and_expect(opened, wanted)
+            wanted = the_policy(policy, opened.name)
+            seen = look_and_expect(opened, wanted.at(opened.clock.now()))
     objections = verify_plan(proposed, seen, wanted)
     for objection in objections:
         out.print(Text(str(objection), style="red"))
@@ -126,9 +133,11 @@ def verify(
 
 def check(policy: Annotated[Path, typer.Argument(help="The policy file.")], snapshot: SnapshotPath = None) -> int:
     """Check a policy file; with a snapshot also against the cluster. Every fault is named with its line."""
-    wanted = the_policy(policy)
-    remarks = wanted.remarks(read(snapshot, Cluster)) if snapshot else []
-    for remark in remarks:
+    seen = read(snapshot, Cluster) if snapshot else None
+    loaded = load(policy, seen.cluster if seen else None)
+    wanted = loaded.policy
+    remarks = notes(loaded, seen.taken_at if seen else datetime.now(UTC))
+    for remark in [*remarks, *(wanted.remarks(seen) if seen else ())]:
         out.print(Text.assemble(("warning ", "yellow"), remark))
     promises = len(wanted.promises)
     out.print(f"{policy}: a good policy, {promises} promise{'' if promises == 1 else 's'}, mode {wanted.mode}")

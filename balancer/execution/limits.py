@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from balancer.domain.plan import Action
+
 LEAST_MIGRATION_DEADLINE_SECONDS = 120.0  # a busy machine takes its time to set a small migration up
 PATIENCE = 5.0  # times what was predicted
 
@@ -21,7 +23,17 @@ class Limits:
     wake: frozenset[str] = frozenset()
     accept_shut_off_guests: bool = False
     hard_off_allowed: bool = False
+    moves_frozen: bool = False
+    power_frozen: bool = False
     poll_seconds: float = 2.0
+
+    def why_frozen(self, action: Action) -> str:
+        """Say that the policy lets no such step begin for the time being; empty where it does. Waking is always let."""
+        if action is Action.MOVE and self.moves_frozen:
+            return "the policy freezes moves now"
+        if action in {Action.CORDON, Action.POWER_OFF} and self.power_frozen:
+            return "the policy freezes the sleep of hosts now"
+        return ""
 
     def deadline_of_migration(self, predicted_seconds: float) -> float:
         """Return for how long one migration is waited for before it is given up."""

@@ -45,13 +45,14 @@ class Runner:
         site: ActingSite,
         plan: Plan,
         gate: Gate,
-        limits: Limits | None = None,
+        limits: Limits | Callable[[datetime], Limits] | None = None,
         watch: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self._site = site
         self._plan = plan
         self._gate = gate
-        self._limits = limits or Limits()
+        # Limits may change while the plan is on its way: a window opens, the policy is read anew.
+        self._limits_at = limits if callable(limits) else lambda _: limits or Limits()
         self._watch = watch
         self._known = frozenset(step.id for step in plan.steps)
         self._started = site.now
@@ -100,7 +101,7 @@ class Runner:
         """Carry the plan out to its end."""
         clock = clock or self._site.clock
         while self.advance():
-            clock.sleep(self._limits.poll_seconds)
+            clock.sleep(self._limits_at(clock.now()).poll_seconds)
         return self.report()
 
     def advance(self) -> bool:
@@ -184,19 +185,19 @@ class Runner:
         return sorted((step for step in self._pending() if done.issuperset(step.depends_on)), key=lambda s: s.rank)
 
     def _start_what_may(self, ready: Sequence[Step]) -> None:
-        cluster = look(self._site)
+        cluster, limits = look(self._site), self._limits_at(self._site.now)
         for step in ready:
             try:
-                cluster = self._start(step, cluster)
+                cluster = self._start(step, cluster, limits)
             except LeaseLost as lost:
                 self.stop(str(lost))
                 return
 
-    def _start(self, step: Step, cluster: Cluster) -> Cluster:
+    def _start(self, step: Step, cluster: Cluster, limits: Limits) -> Cluster:
         """Start one step if it may start now, and return the cluster with it under way."""
         try:
             self._refuse_what_is_too_old(step)
-            begun = start(self._site, self._plan.id, step, cluster, self._gate, self._limits)
+            begun = start(self._site, self._plan.id, step, cluster, self._gate, limits)
         except Waits as why:
             self._wait(step, str(why))
             return cluster

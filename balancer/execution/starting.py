@@ -63,6 +63,8 @@ class _Start:
 
 def start(site: ActingSite, plan_id: str, step: Step, cluster: Cluster, gate: Gate, limits: Limits) -> Begun:
     """Begin a step on a cluster as it was seen just now; raises Refused or Waits where it may not."""
+    if frozen := limits.why_frozen(step.action):
+        raise Refused(frozen)
     return _STARTS[step.action](_Start(site, plan_id, step, cluster, gate, limits))
 
 

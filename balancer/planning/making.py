@@ -52,6 +52,7 @@ def make_plan(
     `now` is when it is made (default: when the cluster was seen); equal arguments give equal plans but for the id.
     """
     moment = now or cluster.taken_at
+    policy = policy.at(moment)
     question = ask(cluster, policy, memory, moment)
     draft, unordered = _draft_that_can_be_carried_out(question, policy)
     worth_it, why_not = _is_worth_it(draft, cluster, policy)

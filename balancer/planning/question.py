@@ -28,6 +28,7 @@ class Question:
 def ask(cluster: Cluster, policy: Policy, memory: Memory = NOTHING_REMEMBERED, now: datetime | None = None) -> Question:
     """Say what may be moved, put to sleep and woken. Doubt takes freedom away, and never that of waking."""
     refused = why_refused(cluster, policy)
+    is_still = bool(refused) or policy.moves_are_frozen
     moment = now or cluster.taken_at
     left = {vm.name: kept for vm in cluster.vms if (kept := _why_left(cluster, vm, memory, moment)) is not None}
     awake = {host.name: why_on for host in cluster.hosts if (why_on := why_not_asleep(cluster, host, policy, memory))}
@@ -35,7 +36,7 @@ def ask(cluster: Cluster, policy: Policy, memory: Memory = NOTHING_REMEMBERED, n
         cluster=cluster,
         shapes=(*policy.shapes(cluster), *_emptying(cluster)),
         costs=tuple(policy.objectives.lower(cluster)),
-        may_move=frozenset() if refused else frozenset(vm.name for vm in cluster.vms if vm.name not in left),
+        may_move=frozenset() if is_still else frozenset(vm.name for vm in cluster.vms if vm.name not in left),
         may_sleep=frozenset() if refused else frozenset(h.name for h in cluster.hosts if h.is_on) - awake.keys(),
         may_wake=frozenset(host.name for host in cluster.hosts if may_wake(cluster, host, policy, memory)),
         max_moves=None if policy.budget.moves is None else max(0, policy.budget.moves - memory.moves_spent),
@@ -43,7 +44,14 @@ def ask(cluster: Cluster, policy: Policy, memory: Memory = NOTHING_REMEMBERED, n
         seed=policy.seed,
         effort=Effort(iterations=policy.effort.iterations, nodes=policy.effort.nodes),
     )
-    return Question(problem, tuple(left.values()), refused)
+    return Question(problem, (*_frozen(cluster, policy), *left.values()), refused)
+
+
+def _frozen(cluster: Cluster, policy: Policy) -> list[Kept]:
+    """One word for all guests: a line for each would hide the rest."""
+    if not policy.moves_are_frozen:
+        return []
+    return [Kept(subject=f"cluster:{cluster.cluster}", because=Because.FROZEN, detail=f"freeze: {policy.freeze}")]
 
 
 def why_refused(cluster: Cluster, policy: Policy) -> str:
@@ -92,6 +100,8 @@ def why_not_asleep(  # noqa: PLR0911 - one line a reason
         return None
     if cluster.is_doubted(host):
         return Kept(subject=subject, because=Because.IN_DOUBT, detail=cluster.doubts_about(subject))
+    if policy.power_is_frozen:
+        return Kept(subject=subject, because=Because.FROZEN, detail=f"freeze: {policy.freeze}")
     if host.may_sleep is False:
         return Kept(subject=subject, because=Because.MAY_NOT_SLEEP)
     if cluster.doubts or any(cluster.is_doubted(other) for other in cluster.hosts):

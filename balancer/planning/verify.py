@@ -35,6 +35,7 @@ def verify(plan: Plan, cluster: Cluster, policy: Policy) -> tuple[Objection, ...
     """Return everything that speaks against carrying out a plan on a cluster; empty when it is safe."""
     if plan.cluster and plan.cluster != cluster.cluster:
         return (Objection("plan", f"is for the cluster {plan.cluster}, this is {cluster.cluster}"),)
+    policy = policy.at(cluster.taken_at)
     structure = tuple(_structure(plan, policy))
     if structure:
         return structure
@@ -62,8 +63,16 @@ def _structure(plan: Plan, policy: Policy) -> Iterator[Objection]:
                 yield Objection(step.id, f"is in wave {step.wave}, not after {need} on which it depends")
         listed.add(step.id)
     yield from _crowded_waves(plan, policy)
+    yield from _frozen(plan, policy)
     if plan.summary.moves != len(plan.moves):
         yield Objection("plan", f"says {plan.summary.moves} moves and has {len(plan.moves)}")
+
+
+def _frozen(plan: Plan, policy: Policy) -> Iterator[Objection]:
+    for step in plan.steps:
+        is_frozen = policy.moves_are_frozen if step.is_move else policy.power_is_frozen
+        if is_frozen and step.action in {Action.MOVE, Action.POWER_OFF}:
+            yield Objection(step.id, f"the policy freezes it for the time being (freeze: {policy.freeze})")
 
 
 def _crowded_waves(plan: Plan, policy: Policy) -> Iterator[Objection]:

@@ -11,6 +11,7 @@ from balancer.errors import Fault, PolicyError
 from balancer.formats.lines import Lines
 from balancer.formats.reading import data_of, text_of
 from balancer.formats.sourced import Document, Join, Sourced, laid_over
+from balancer.policy.dial import DIAL
 from balancer.policy.document import PolicyDocument
 from balancer.policy.ready import READY, ready_policy
 
@@ -36,11 +37,25 @@ def read_chain(path: Path) -> Chain:
     source, remarks = files[-1].source, list[str]()
     for file in reversed(files[:-1]):
         remarks += _needless_removals(source, file.source)
-        source = _over(source.without("name"), file.source)
+        source = _over(_dial_aside(source, file.source).without("name"), file.source)
     if len(files) > 1 and "name" not in files[0].source.block():
         # A base's name would say that the base is in force.
         source = source.with_parts(name=Sourced(path.stem, files[0].source.document, ("extends",)))
     return Chain(source.without("extends", "remove"), {file.path: file.text for file in files}, tuple(remarks))
+
+
+def _dial_aside(under: Sourced, over: Sourced) -> Sourced:
+    """A file that turns the dial means it: what the files below it wrote in the dial's places counts no more."""
+    for path in DIAL if over.inside("aggressiveness") is not None else ():
+        under = _lacking(under, path.split("."))
+    return under
+
+
+def _lacking(block: Sourced, path: list[str]) -> Sourced:
+    inside = block.inside(path[0])
+    if inside is None:
+        return block
+    return block.with_parts(**{path[0]: _lacking(inside, path[1:])}) if path[1:] else block.without(path[0])
 
 
 def for_cluster(source: Sourced, cluster: str | None) -> Sourced:
@@ -60,8 +75,9 @@ class _File:
 
 def _read(path: Path) -> _File:
     text = text_of(path, PolicyError, MOST_BYTES)
-    data = data_of(text, PolicyDocument, str(path), PolicyError, MOST_NODES)
-    return _File(path, text, Sourced.of(data, Document(str(path), Lines(text))))
+    name = f"ready policy {path.stem}" if ready_policy(path.stem) == path else str(path)
+    data = data_of(text, PolicyDocument, name, PolicyError, MOST_NODES)
+    return _File(path, text, Sourced.of(data, Document(name, Lines(text))))
 
 
 def _extended(files: list[_File]) -> _File | None:
@@ -73,7 +89,9 @@ def _extended(files: list[_File]) -> _File | None:
     path = _path_of(said, last.path)
     if path.resolve() in [file.path.resolve() for file in files]:
         circle = " -> ".join(str(file.path) for file in files)
-        raise PolicyError([Fault(said.place, f"`extends` goes in a circle: {circle} -> {path}", "take one of them out")])
+        raise PolicyError(
+            [Fault(said.place, f"`extends` goes in a circle: {circle} -> {path}", "take one of them out")]
+        )
     if len(files) == MOST_FILES:
         raise PolicyError([Fault(said.place, f"`extends` goes through more than {MOST_FILES} files", "join some")])
     if not path.exists():
@@ -82,14 +100,14 @@ def _extended(files: list[_File]) -> _File | None:
 
 
 def _path_of(said: Sourced, beside: Path) -> Path:
-    is_file = "/" in said.value or said.value.endswith((".yaml", ".yml", ".json"))
-    if is_file:
-        return beside.parent / said.value
-    ready = ready_policy(said.value)
+    name = str(said.value)
+    if "/" in name or name.endswith((".yaml", ".yml", ".json")):
+        return beside.parent / name
+    ready = ready_policy(name)
     if ready is None:
-        near = difflib.get_close_matches(said.value, READY, n=1)
+        near = difflib.get_close_matches(name, READY, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"ready are {', '.join(READY)}; a file is named with its .yaml"
-        raise PolicyError([Fault(said.place, f"`extends` names {said.value!r}, which is no ready policy", hint)])
+        raise PolicyError([Fault(said.place, f"`extends` names {name!r}, which is no ready policy", hint)])
     return ready
 
 

@@ -60,5 +60,3 @@ class PolicyDocument(Policy):
         description="what single clusters are to have otherwise, by their names",
         examples=[{"lab": {"mode": "act", "aggressiveness": 5}}],
     )
-
-

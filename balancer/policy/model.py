@@ -241,7 +241,7 @@ class Policy(Sections):
 
     @model_validator(mode="after")
     def _turn_the_dial(self) -> Self:
-        # Set in place, the one time before anybody has seen the value: what the file wrote stays told from what it did not.
+        # In place, before anybody has seen the value: `model_fields_set` keeps saying what the file wrote itself.
         self.__dict__.update(dialled(self, self.aggressiveness))
         return self
 

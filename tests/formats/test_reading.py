@@ -72,10 +72,7 @@ MISTAKES = {
     ),
     "two ways of naming guests": (
         HEAD + "constraints:\n  - {kind: stay, vms: [a], match: {b: c}}",
-        [
-            "p.yaml:3: `constraints[1]` names its guests by `vms: [...]` or by `match: {...}`, "
-            "by exactly one of them"
-        ],
+        ["p.yaml:3: `constraints[1]` names its guests by `vms: [...]` or by `match: {...}`, by exactly one of them"],
     ),
     "a tab": ("schema: balancer.policy/1\nheadroom:\n\tcpu: 0.9", ["p.yaml:3: a tab stands where YAML wants spaces"]),
     "a key twice": (HEAD + "name: a\nname: b", ['p.yaml:3: the key "name" stands twice; keep one of them']),
