@@ -27,7 +27,7 @@ class Apart(OfVms, Constraint):
 
     kind: Literal["apart"]
     across: Name = Field(default="host", description="`host`, or any host label such as `rack`")
-    at_most: Annotated[int, Field(strict=True, ge=1)] = 1
+    at_most: Annotated[int, Field(strict=True, ge=1)] = Field(default=1, description="how many may share one of them")
 
     def described(self) -> str:
         return f"apart {self.said_guests()}" + ("" if self.across == "host" else f" across {self.across}")

@@ -23,7 +23,11 @@ class Constraint(Value):
     at_rest: ClassVar[bool] = False
     """Whether it speaks of guests at rest alone, and may be broken while they are on their way."""
 
-    name: str | None = Field(default=None, description="how reports call it; otherwise its kind and members")
+    name: str | None = Field(
+        default=None,
+        description="how reports call it, and policies that extend this one; otherwise its kind and members",
+        examples=["db-apart"],
+    )
     hard: Flag = Field(default=True, description="false: a wish with a weight, not a promise")
     weight: Amount = Field(
         default=1.0, description="with `hard: false`: cost of breaking it as far as it can be broken"

@@ -16,9 +16,13 @@ class OfVms(Value):
     """Guests, by name, by pattern or by label."""
 
     vms: tuple[Name, ...] | None = Field(
-        default=None, description="guests by name; `*` and `?` stand for any letters, as in `db-*`"
+        default=None,
+        description="guests by name; `*` and `?` stand for any letters, as in `db-*`",
+        examples=[["db1", "db-*"]],
     )
-    match: dict[str, str] | None = Field(default=None, description="guests that bear all these labels")
+    match: dict[str, str] | None = Field(
+        default=None, description="guests that bear all these labels", examples=[{"app": "shop", "tier": "db"}]
+    )
 
     @model_validator(mode="after")
     def _says_which_guests(self) -> Self:
@@ -46,9 +50,13 @@ class OnSomeHosts(Value):
     """Hosts by name, by pattern or by label; all hosts where nothing is said."""
 
     hosts: tuple[Name, ...] | None = Field(
-        default=None, description="hosts by name; `*` and `?` stand for any letters, as in `hv1*`"
+        default=None,
+        description="hosts by name; `*` and `?` stand for any letters, as in `hv1*`",
+        examples=[["h7", "hv1*"]],
     )
-    hosts_match: dict[str, str] | None = Field(default=None, description="hosts that bear all these labels")
+    hosts_match: dict[str, str] | None = Field(
+        default=None, description="hosts that bear all these labels", examples=[{"rack": "r1"}]
+    )
 
     @model_validator(mode="after")
     def _says_hosts_once(self) -> Self:

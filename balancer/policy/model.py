@@ -22,7 +22,7 @@ from balancer.domain.violation import Violation
 from balancer.objectives import EvenLoad, FewMoves, LeastPower
 from balancer.policy.dial import Aggressiveness, dialled, sets
 from balancer.policy.parts import deep, part_of
-from balancer.policy.windows import Date, Window, Zone, unknown_windows
+from balancer.policy.windows import Date, Window, Zone, misplaced_when, unknown_windows
 
 POLICY_SCHEMA: Final = "balancer.policy/1"
 AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
@@ -55,9 +55,11 @@ WISHES = Objectives(even_load=EvenLoad(weight=1.0), least_power=LeastPower(weigh
 class Budget(Value):
     """What one cycle may spend; what is absent is not limited."""
 
-    moves: Count | None = None
-    gib: Amount | None = None
-    concurrent_per_host: AtLeastOne = 2
+    moves: Count | None = Field(default=None, description="guests that are moved", examples=[30])
+    gib: Amount | None = Field(default=None, description="memory that is copied, in GiB", examples=[500])
+    concurrent_per_host: AtLeastOne = Field(
+        default=2, description="migrations to or from one host at the same time", examples=[2]
+    )
 
 
 class PowerRules(Value):
@@ -74,8 +76,10 @@ class PowerRules(Value):
 class DemandRules(Value):
     """What a guest is expected to need: a quantile of what it used within a window, never less than now."""
 
-    window_minutes: Amount = 30.0
-    quantile: Share = 0.95
+    window_minutes: Amount = Field(default=30.0, description="how far back readings count", examples=[30])
+    quantile: Share = Field(
+        default=0.95, description="this share of the readings was lower than what is expected", examples=[0.95]
+    )
 
 
 class Stability(Value):
@@ -98,9 +102,13 @@ class MigrationRules(Value):
     """How migrations are carried out."""
 
     deadline_minutes: Amount | None = Field(
-        default=None, description="absent: five times what was predicted, at least 2"
+        default=None,
+        description="after which a migration is given up; absent: five times what was predicted, at least 2",
+        examples=[20],
     )
-    bandwidth_mib_per_s: Amount | None = None
+    bandwidth_mib_per_s: Amount | None = Field(
+        default=None, description="of each migration; absent: no limit", examples=[800]
+    )
     concurrent: AtLeastOne = Field(default=8, description="migrations at the same time in the whole cluster")
 
 
@@ -237,7 +245,7 @@ class Policy(Sections):
     @classmethod
     def _unknown_keys(cls, data: Any) -> list[InitErrorDetails]:
         """Windows that are named and not there are told together with all other faults."""
-        return [*super()._unknown_keys(data), *unknown_windows(data)]
+        return [*super()._unknown_keys(data), *unknown_windows(data), *misplaced_when(data)]
 
     @model_validator(mode="after")
     def _turn_the_dial(self) -> Self:

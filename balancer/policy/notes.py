@@ -25,19 +25,21 @@ def notes(loaded: Loaded, since: datetime) -> list[str]:
 
 def _overlaps(policy: Policy, since: datetime) -> Iterator[str]:
     for (first, one), (second, other) in combinations(enumerate(policy.schedule, 1), 2):
-        both = _leaves(one.set.written()) & _leaves(other.set.written())
+        mine, theirs = _leaves(one.set.written()), _leaves(other.set.written())
+        both = [path for path in mine if path in theirs and mine[path] != theirs[path]]
         moment = _first_common(policy, one.during, other.during, since) if both else None
         if moment is not None:
             yield (
-                f"schedule[{first}] ({one.during}) and schedule[{second}] ({other.during}) both set "
+                f"schedule[{first}] ({one.during}) and schedule[{second}] ({other.during}) set "
                 f"{', '.join(sorted(both))}, and overlap, next at {moment:%Y-%m-%d %H:%M %Z}: the later entry wins"
             )
 
 
-def _leaves(data: Any, above: str = "") -> set[str]:
+def _leaves(data: Any, above: str = "") -> dict[str, Any]:
     if not isinstance(data, dict):
-        return {above}
-    return set().union(*(_leaves(value, f"{above}.{key}".lstrip(".")) for key, value in data.items()))
+        return {above: data}
+    inside = [_leaves(value, f"{above}.{key}".lstrip(".")) for key, value in data.items()]
+    return {path: value for found in inside for path, value in found.items()}
 
 
 def _first_common(policy: Policy, one: str, other: str, since: datetime) -> datetime | None:

@@ -156,6 +156,15 @@ def _jump_between(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
     return early + ahead * MINUTE
 
 
+def misplaced_when(data: Any) -> list[InitErrorDetails]:
+    """Headroom is not switched by `when`: a schedule says what it is meanwhile."""
+    if "when" not in _block(_block(data).get("headroom")):
+        return []
+    what = "cannot be used for headroom; write `schedule: [{during: ..., set: {headroom: ...}}]`"
+    type_ = PydanticCustomError("misplaced_when", "{what}", {"what": what})
+    return [{"type": type_, "loc": ("headroom", "when"), "input": None}]
+
+
 def unknown_windows(data: Any) -> list[InitErrorDetails]:
     """Name the windows that a policy, as it is read, speaks of and does not have."""
     if not isinstance(data, dict):
