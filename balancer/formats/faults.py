@@ -49,6 +49,8 @@ def _in_words(problem: Any, where: str) -> tuple[str, str]:  # noqa: PLR0911, PL
             return f"{quoted} is {given}, which is no amount", "leave the key out where the value is not known"
         case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
             return f"{quoted} is {given}", f"it must be {problem['msg'].removeprefix('Input should be ')}"
+        case "unknown_window" | "misplaced_when":
+            return f"{quoted} {problem['msg']}", ""
         case "value_error":
             return f"{quoted} {problem['msg'].removeprefix('Value error, ')}", ""
     return f"{quoted}: {problem['msg'][:1].lower()}{problem['msg'][1:]}", ""

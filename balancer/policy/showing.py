@@ -52,7 +52,9 @@ class _Page:
             for name, part in value.items():
                 yield from self.lines(scalar(name), part, (*path, name), depth + 1)
             return
-        yield _commented(f"{indent}{key}: {flow(value)}", self.origin(path))
+        origin = self.origin(path)
+        if origin != "default" or not (value is None or key == "kind"):
+            yield _commented(f"{indent}{key}: {flow(value)}", origin)
 
     def origin(self, path: tuple[str, ...]) -> str:
         """Say where a value came from: a line of a file, an entry of the schedule, the dial, or nowhere."""
@@ -80,7 +82,7 @@ class _Page:
             source = self._loaded.source
             found = source.find(("constraints", place)) if source is not None else None
             said = promise.model_dump(mode="json", by_alias=True, exclude_unset=True)
-            written = {key: said[key] for key in sorted(said, key=lambda key: key not in {"kind", "name"})}
+            written = {key: said[key] for key in dict.fromkeys(["kind", "name", *said]) if key in said}
             origin = found.place if found is not None else "default"
             if id(promise) in counting:
                 yield _commented(f"  - {flow(written)}", origin)

@@ -78,10 +78,10 @@ class Window(Value):
 
     def holds(self, moment: datetime, zone: ZoneInfo, holidays: tuple[str, ...]) -> bool:
         """Whether the window is open at a moment; `zone` and `holidays` are the policy's."""
-        zone = ZoneInfo(self.time_zone) if self.time_zone else zone
+        # In UTC: two moments of one zone would be compared by what the clock shows.
+        moment, zone = moment.astimezone(UTC), ZoneInfo(self.time_zone) if self.time_zone else zone
         if self.cron is not None:
-            begun = next(CronSim(self.cron, (moment - self._length).astimezone(zone)), None)
-            return begun is not None and begun <= moment
+            return self._is_begun(self.cron, moment, zone)
         today = moment.astimezone(zone).date()
         # A stretch lasts a day at most, an hour more where the clock is set back.
         recent = (today - timedelta(days=back) for back in range(3))
@@ -102,9 +102,13 @@ class Window(Value):
             if self._starts_on(day, holidays):
                 yield self._on(day, zone)[0].astimezone(zone)
 
-    @property
-    def _length(self) -> timedelta:
-        return timedelta(minutes=self.minutes or 0)
+    def _is_begun(self, cron: str, moment: datetime, zone: ZoneInfo) -> bool:
+        """Whether it began less than its length ago."""
+        earliest = moment - timedelta(minutes=self.minutes or 0)
+        # From a noon on: no clock jumps at noon, and from within a doubled hour the expression would come true twice.
+        noon = datetime.combine(earliest.astimezone(zone).date() - WHOLE_DAY, time(12), zone)
+        begun = next((each for each in CronSim(cron, noon) if each > earliest), None)
+        return begun is not None and begun <= moment
 
     def _starts_on(self, day: date, holidays: tuple[str, ...]) -> bool:
         return self.days is None or any(is_on(day, word, holidays) for word in self.days)
@@ -158,7 +162,7 @@ def _jump_between(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
 
 def misplaced_when(data: Any) -> list[InitErrorDetails]:
     """Headroom is not switched by `when`: a schedule says what it is meanwhile."""
-    if "when" not in _block(_block(data).get("headroom")):
+    if _block(_block(data).get("headroom")).get("when") is None:
         return []
     what = "cannot be used for headroom; write `schedule: [{during: ..., set: {headroom: ...}}]`"
     type_ = PydanticCustomError("misplaced_when", "{what}", {"what": what})

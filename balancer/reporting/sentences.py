@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from balancer.domain.plan import Plan, Summary
+from balancer.domain.plan import Because, Plan, Summary
 from balancer.domain.units import count_of, in_words
 
 
@@ -11,7 +11,7 @@ def plan_sentence(plan: Plan) -> str:
     if plan.refused:
         return f"Refused: {plan.refused}."
     if plan.is_empty:
-        return "Nothing to do: " + _why_nothing(plan.summary)
+        return "Nothing to do: " + _why_nothing(plan)
     parts = [part for part in (_waking(plan.summary), _moving(plan.summary), _sleeping(plan.summary)) if part]
     return _joined(parts) + f"; {_effect(plan.summary)}."
 
@@ -25,7 +25,13 @@ def gap_sentence(summary: Summary) -> str:
     return f"at most {max(summary.gap, 0.0):.1%} of what could be gained is left"
 
 
-def _why_nothing(summary: Summary) -> str:
+def _why_nothing(plan: Plan) -> str:
+    summary = plan.summary
+    frozen = next(
+        (kept for kept in plan.kept if kept.because is Because.FROZEN and kept.subject.startswith("cluster:")), None
+    )
+    if frozen is not None:
+        return f"the policy freezes moves for the time being ({frozen.detail})."
     if summary.gap is None or summary.proved_optimal:
         return "the placement is as good as it gets."
     return "no better placement was found that is worth its moves."
