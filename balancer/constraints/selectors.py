@@ -26,8 +26,10 @@ class OfVms(Value):
 
     @model_validator(mode="after")
     def _says_which_guests(self) -> Self:
-        if (self.vms is None) == (self.match is None):
-            raise ValueError("names its guests by `vms: [...]` or by `match: {...}`, by exactly one of them")
+        if self.vms is None and self.match is None:
+            raise ValueError("names no guests; write `vms: [...]` or `match: {...}`")
+        if self.vms is not None and self.match is not None:
+            raise ValueError("names its guests by `vms` and by `match`; keep one of them")
         return self
 
     def guests(self, cluster: Cluster) -> tuple[str, ...]:
@@ -61,7 +63,7 @@ class OnSomeHosts(Value):
     @model_validator(mode="after")
     def _says_hosts_once(self) -> Self:
         if self.hosts is not None and self.hosts_match is not None:
-            raise ValueError("names its hosts by `hosts: [...]` or by `hosts_match: {...}`, by exactly one of them")
+            raise ValueError("names its hosts by `hosts` and by `hosts_match`; keep one of them")
         return self
 
     @property

@@ -21,6 +21,8 @@ class When(Value):
     @model_validator(mode="before")
     @classmethod
     def _from_a_name(cls, given: Any) -> Any:
+        if not isinstance(given, str | dict | When):
+            raise ValueError("is not the name of a window; write `when: night` or `when: {not: night}`")
         return {"during": given} if isinstance(given, str) else given
 
     @model_validator(mode="after")

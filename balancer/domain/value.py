@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -17,6 +18,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+OF_EVERY_PROMISE = {"kind", "name", "hard", "when"}  # no hint to where a key belongs
+MOST_LISTED = 12  # known keys; more of them hide what is wrong
 
 Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 """A quantity that cannot be negative; a word, a NaN or an infinity is refused."""
@@ -62,9 +66,21 @@ class Value(BaseModel):
             return []
         known = cls.known_keys()
         return [
-            {"type": unknown_key(str(key), known), "loc": (str(key),), "input": value}
+            {"type": unknown_key(str(key), known, cls._sections_with(str(key))), "loc": (str(key),), "input": value}
             for key, value in data.items()
             if key not in known and not str(key).startswith("x-")
+        ]
+
+    @classmethod
+    def _sections_with(cls, key: str) -> list[str]:
+        """Return the blocks below this one in which a key would be known."""
+        sections = {name: field.annotation for name, field in cls.model_fields.items()}
+        if key in OF_EVERY_PROMISE:
+            return []
+        return [
+            name
+            for name, kind in sections.items()
+            if inspect.isclass(kind) and issubclass(kind, Value) and key in kind.known_keys()
         ]
 
     @classmethod
@@ -74,10 +90,14 @@ class Value(BaseModel):
         return set(fields) | {field.alias for field in fields.values() if field.alias}
 
 
-def unknown_key(key: str, known: set[str]) -> PydanticCustomError:
-    """Name an unknown key and the known one that it resembles most."""
-    near = difflib.get_close_matches(key, sorted(known), n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(sorted(known))}"
+def unknown_key(key: str, known: set[str], sections: list[str] | None = None) -> PydanticCustomError:
+    """Name an unknown key, and where it belongs, or the known one that it resembles most."""
+    names = sorted(name for name in known if not name.endswith("_"))
+    near = difflib.get_close_matches(key.lower().replace("-", "_"), names, n=1)
+    listed = f"known here: {', '.join(names)}" if len(names) <= MOST_LISTED else "docs/policy.md lists the keys"
+    hint = f"did you mean `{near[0]}`?" if near else listed
+    if sections:
+        hint = f"it belongs under {' or '.join(f'`{name}`' for name in sections[:2])}"
     return PydanticCustomError("unknown_key", "unknown key `{key}`, {hint}", {"key": key, "hint": hint})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,12 +16,15 @@ from balancer.domain.value import Value
 from balancer.errors import Fault, InputError
 from balancer.formats.faults import fault_from
 from balancer.formats.lines import Lines, Steps, as_written
+from balancer.formats.syntax import other_words, yaml_words
 
 V = TypeVar("V", bound=Value)
 PlaceOf = Callable[[Sequence[str | int]], tuple[str, Steps]]
 """Where a part of a value stands, `file:line`, and its path as that file has it."""
 
 MOST_BYTES = 256 * 2**20  # a snapshot of 200,000 guests has some 60 MiB
+MOST_DEPTH = 60
+_BEING_COUNTED = -1
 MOST_NODES = 20_000_000  # counted with aliases expanded: a YAML bomb is refused before it is unfolded
 
 
@@ -76,7 +80,8 @@ def value_of(
     try:
         return kind.model_validate(data)
     except ValidationError as failed:
-        faults = {fault_from(each, *place_of(each["loc"])): None for each in failed.errors(include_url=False)}
+        said = [each for each in failed.errors(include_url=False) if each["type"] != "invalid_key"]
+        faults = {fault_from(each, *place_of(each["loc"]), kind): None for each in said}
         raise error(sorted(faults, key=by_line)) from None
     except RecursionError:
         raise error([Fault(name, "is nested too deeply")]) from None
@@ -106,7 +111,11 @@ def _parse_json(text: str) -> Any:
         try:
             return _parse_yaml(text)
         except _CannotParse:
-            raise _CannotParse(f"is not valid JSON: {cause.msg}", cause.lineno) from None
+            raise _CannotParse(
+                f"is not valid JSON: {cause.msg.lower()}",
+                cause.lineno,
+                "look at the commas and quotes around this line",
+            ) from None
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -122,32 +131,24 @@ def _parse_yaml(text: str) -> Any:
     try:
         return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as cause:
-        line = cause.problem_mark.line + 1 if cause.problem_mark else None
-        raise _CannotParse(*_yaml_words(str(cause.problem or cause.context or cause), line)) from None
+        raise _CannotParse(*yaml_words(cause, text)) from None
     except (YAMLError, ValueError, OverflowError) as cause:
-        raise _CannotParse(f"is not valid YAML: {str(cause).splitlines()[0]}") from None
+        raise _CannotParse(*other_words(cause, text)) from None
 
 
-def _yaml_words(problem: str, line: int | None) -> tuple[str, int | None, str]:
-    if "\\t" in problem or "tab" in problem.lower():
-        return "a tab stands where YAML wants spaces", line, "indent with spaces"
-    if problem.startswith("found duplicate key"):
-        return (
-            f"{problem.split(' with value', maxsplit=1)[0].replace('found duplicate', 'the')} stands twice",
-            line,
-            "keep one of them",
-        )
-    return f"is not valid YAML: {problem}", line, "look at the indentation and quotes around this line"
-
-
-def _expanded_size(data: Any, seen: dict[int, int]) -> int:
+def _expanded_size(data: Any, seen: dict[int, int], depth: int = 0) -> int:
     """Count the values with aliases unfolded, each shared part counted from memory and never walked twice."""
     if not isinstance(data, dict | list):
         return 1
-    if id(data) not in seen:
-        seen[id(data)] = 1  # a part that contains itself ends here; pydantic refuses it by name
+    if depth > MOST_DEPTH:
+        raise _CannotParse("is nested too deeply", instead=f"nobody needs more than {MOST_DEPTH} levels")
+    known = seen.get(id(data))
+    if known == _BEING_COUNTED:
+        raise _CannotParse("a block contains itself through an alias", instead="write the values out")
+    if known is None:
+        seen[id(data)] = _BEING_COUNTED
         inside = data.values() if isinstance(data, dict) else data
-        seen[id(data)] = 1 + sum(_expanded_size(part, seen) for part in inside)
+        seen[id(data)] = 1 + sum(_expanded_size(part, seen, depth + 1) for part in inside)
     return seen[id(data)]
 
 
@@ -165,6 +166,9 @@ def _of_our_format(data: Any, kind: type[Value], name: str, text: str, error: ty
     if isinstance(given, str) and given.startswith(f"{family}/"):
         what = f"is written for version {given.rpartition('/')[2]} of {family}, this program knows version {version}"
         raise error([Fault(f"{name}:{line}", what, "use the program that wrote it, or a later one")])
+    if isinstance(given, str) and (other := re.fullmatch(r"balancer\.(\w+)/\d+", given)):
+        what = f"is a {other[1]} ({given}), and a {family.removeprefix('balancer.')} is wanted"
+        raise error([Fault(f"{name}:{line}", what, "is it the right file?")])
     what = f"has the schema {given!r}" if given is not None else "does not say which schema it follows"
     raise error([Fault(f"{name}:{line}", what, f"write `schema: {wanted}` first")])
 

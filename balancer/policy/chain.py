@@ -41,7 +41,7 @@ def read_chain(path: Path) -> Chain:
     if len(files) > 1 and "name" not in files[0].source.block():
         # A base's name would say that the base is in force.
         source = source.with_parts(name=Sourced(path.stem, files[0].source.document, ("extends",)))
-    return Chain(source.without("extends", "remove"), {file.path: file.text for file in files}, tuple(remarks))
+    return Chain(source, {file.path: file.text for file in files}, tuple(remarks))
 
 
 def _dial_aside(under: Sourced, over: Sourced) -> Sourced:
@@ -62,7 +62,7 @@ def for_cluster(source: Sourced, cluster: str | None) -> Sourced:
     """Return a policy with what it says for one cluster laid over the rest."""
     clusters = source.block().get("clusters")
     override = clusters.inside(cluster) if clusters is not None and cluster is not None else None
-    common = source.without("clusters")
+    common = source.without("clusters", "extends", "remove")
     return common if override is None else _over(common, override).without("remove")
 
 

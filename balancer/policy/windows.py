@@ -19,14 +19,23 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from balancer.domain.value import Value
-from balancer.policy.words import a_clock_time, a_cron_expression, a_date, a_day, a_time_zone, as_date_text, weekdays_of
+from balancer.policy.words import (
+    a_clock_time,
+    a_cron_expression,
+    a_date,
+    a_day,
+    a_time_zone,
+    as_clock_text,
+    as_date_text,
+    weekdays_of,
+)
 
 WHOLE_DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 MOST_STARTS = 1000  # in a year, looked at when overlaps are sought
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
-ClockTime = Annotated[Text, AfterValidator(a_clock_time)]
+ClockTime = Annotated[Text, BeforeValidator(as_clock_text), AfterValidator(a_clock_time)]
 Cron = Annotated[Text, AfterValidator(a_cron_expression)]
 Zone = Annotated[Text, AfterValidator(a_time_zone)]
 Day = Annotated[Text, BeforeValidator(as_date_text), AfterValidator(a_day)]

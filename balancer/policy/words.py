@@ -20,12 +20,26 @@ def a_clock_time(text: str) -> str:
     """Take `22:00`; anything else is no time of day."""
     if _CLOCK.fullmatch(text):
         return text.zfill(5)
-    raise ValueError(f"is {text!r}, not a time of day; write 22:00")
+    raise ValueError(f"is {text!r}, not a time of day; write {_likely_time(text)}")
+
+
+def as_clock_text(given: Any) -> Any:
+    """Take a number for what its author meant by it, to be refused with an answer."""
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    return f"{given:g}" if is_number else given
+
+
+def _likely_time(text: str) -> str:
+    """Guess the time that somebody meant: `22`, `22.00`, `2200`, `10pm`."""
+    found = re.fullmatch(r"(\d{1,2})(?:[.:h]?(\d\d))?\s*([ap]m)?", text.strip().lower())
+    hours = int(found[1]) % 12 + 12 if found and found[3] == "pm" else int(found[1]) if found else 22
+    guess = f"{hours:02d}:{(found and found[2]) or '00'}"
+    return guess if _CLOCK.fullmatch(guess) else "22:00"
 
 
 def as_date_text(given: Any) -> Any:
     """Take a date that YAML has read as a date already."""
-    return given.isoformat() if type(given) is date else given
+    return given.isoformat() if isinstance(given, date) else given
 
 
 def a_day(text: str) -> str:
@@ -66,9 +80,12 @@ def a_time_zone(name: str) -> str:
     known = available_timezones()
     if name in known:
         return name
-    by_lower_case = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
-    hint = f"did you mean `{by_lower_case[near[0]]}`?" if near else "write an IANA name such as Europe/Rome"
+    by_lower_case = {each.lower(): each for each in sorted(known) if "/" in each}
+    cities = {each.rpartition("/")[2]: each for each in by_lower_case}
+    wanted = name.lower().replace(" ", "_")
+    near = difflib.get_close_matches(wanted, by_lower_case, n=1, cutoff=0.8)
+    found = by_lower_case.get(cities.get(wanted, "")) or (by_lower_case[near[0]] if near else None)
+    hint = f"did you mean `{found}`?" if found else "write an IANA name such as Europe/Rome"
     raise ValueError(f"is {name!r}, not a time zone; {hint}")
 
 

@@ -44,13 +44,13 @@ MISTAKES = {
     ),
     "more than a whole": (
         HEAD + "headroom: {memory: 95}",
-        ["p.yaml:2: `headroom.memory` is 95; it must be less than or equal to 1"],
+        ["p.yaml:2: `headroom.memory` is 95, and a share is from 0 to 1; did you mean 0.95?"],
     ),
     "yes for true": (
         HEAD + "power: {hard_off: yes}",
-        ["p.yaml:2: `power.hard_off` is 'yes'; write true or false"],
+        ["p.yaml:2: `power.hard_off` is 'yes'; write true"],
     ),
-    "a mode that is none": (HEAD + "mode: auto", ["p.yaml:2: `mode` is 'auto'; write one of: recommend, confirm, act"]),
+    "a mode that is none": (HEAD + "mode: auto", ["p.yaml:2: `mode` is 'auto'; did you mean `act`?"]),
     "an unknown kind": (
         HEAD + "constraints:\n  - {kind: aprt, vms: [a, b]}",
         ["p.yaml:3: unknown kind `aprt` in constraints[1]; did you mean `apart`?"],
@@ -72,22 +72,22 @@ MISTAKES = {
     ),
     "two ways of naming guests": (
         HEAD + "constraints:\n  - {kind: stay, vms: [a], match: {b: c}}",
-        ["p.yaml:3: `constraints[1]` names its guests by `vms: [...]` or by `match: {...}`, by exactly one of them"],
+        ["p.yaml:3: `constraints[1]` names its guests by `vms` and by `match`; keep one of them"],
     ),
     "a tab": ("schema: balancer.policy/1\nheadroom:\n\tcpu: 0.9", ["p.yaml:3: a tab stands where YAML wants spaces"]),
     "a key twice": (HEAD + "name: a\nname: b", ['p.yaml:3: the key "name" stands twice; keep one of them']),
     "a later version": ("schema: balancer.policy/2", ["p.yaml:1: is written for version 2 of balancer.policy"]),
     "another format": (
         "schema: balancer.plan/1",
-        ["p.yaml:1: has the schema 'balancer.plan/1'; write `schema: balancer.policy/1` first"],
+        ["p.yaml:1: is a plan (balancer.plan/1), and a policy is wanted; is it the right file?"],
     ),
     "no schema": ("name: x", ["p.yaml:1: does not say which schema it follows; write `schema: balancer.policy/1`"]),
     "an empty file": ("", ["p.yaml: is empty; begin with `schema: balancer.policy/1`"]),
     "a list": ("- a", ["p.yaml: is a list, not a block of keys"]),
-    "a bracket left open": (HEAD + "budget: {moves: 3", ["p.yaml:2: is not valid YAML"]),
+    "a bracket left open": (HEAD + "budget: {moves: 3", ["p.yaml:2: a bracket that opens here is not closed"]),
     "a negative budget": (
         HEAD + "budget: {moves: -1}",
-        ["p.yaml:2: `budget.moves` is -1; it must be greater than or equal to 0"],
+        ["p.yaml:2: `budget.moves` is -1; it must be at least 0"],
     ),
 }
 
