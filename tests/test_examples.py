@@ -50,7 +50,9 @@ def test_a_policy_that_ships_is_checked_without_a_fault(path: Path, capsys: pyte
 
 @pytest.mark.parametrize("path", READY, ids=lambda path: path.name)
 def test_a_ready_policy_says_for_whom_it_is_and_bears_its_files_name(path: Path) -> None:
-    assert path.read_text().startswith("# For ")
+    schema, about = path.read_text().splitlines()[:2]
+    assert schema == "# yaml-language-server: $schema=policy.schema.json"
+    assert about.startswith("# For ")
     assert load_policy(path).name == path.stem
 
 
@@ -75,7 +77,7 @@ def _hosts_to_sleep(seen: Cluster, policy: Path) -> int:
 
 
 def test_the_example_policy_shows_every_section_and_every_kind_of_promise() -> None:
-    policy = read(POLICY, Policy)
+    policy = load_policy(POLICY)
     assert _keys(Policy) - policy.model_fields_set == set()
     assert {type(promise) for promise in policy.promises} == set(KINDS)
 
@@ -92,8 +94,8 @@ def _keys(kind: type[Value]) -> set[str]:
 
 
 def test_a_default_that_the_example_policy_shows_is_the_default() -> None:
-    shown, default = read(POLICY, Policy), Policy()
-    as_default = ("headroom", "objectives", "power", "demand", "stability", "max_doubts", "interval_seconds")
+    shown, default = load_policy(POLICY), Policy()
+    as_default = ("headroom", "objectives", "power", "demand", "stability", "max_doubts", "interval_seconds", "freeze")
     for section in (*as_default, "plan_valid_minutes", "effort", "seed", "mode"):
         assert getattr(shown, section) == getattr(default, section), section
 

@@ -92,7 +92,7 @@ class OnHosts(OnSomeHosts):
     @model_validator(mode="after")
     def _says_which_hosts(self) -> Self:
         if self._means_all_hosts:
-            raise ValueError("names its hosts by `hosts: [...]` or by `hosts_match: {...}`, by exactly one of them")
+            raise ValueError("names no hosts; write `hosts: [...]` or `hosts_match: {...}`")
         return self
 
 
