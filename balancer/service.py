@@ -67,8 +67,12 @@ class Service:
 
     def _read_policy(self, is_told_to: bool = False) -> None:
         """Take over a policy file that was changed, or say why the old one stays."""
-        with self._reading:
-            reading = self._watched.look(is_told_to)
+        try:
+            with self._reading:
+                reading = self._watched.look(is_told_to)
+        except Exception:
+            log.exception("the policy could not be read by a fault of the balancer's own, the old policy stays")
+            return
         if not reading.is_news:
             return
         for fault in reading.refused:
@@ -81,8 +85,11 @@ class Service:
         policy = self._in_force()
         if policy.mode is Mode.ACT and self._leading is None:
             self._lead()
-        elif policy.mode is not Mode.ACT and not self._site.runners:
-            self._let_go()
+        elif policy.mode is not Mode.ACT:
+            for runner in list(self._site.runners):
+                runner.stop(f"the policy's mode is {policy.mode} now")
+            if not self._site.runners:
+                self._let_go()
         if self._cycles is not None:
             _pace(self._cycles, policy.interval_seconds)
         return policy

@@ -161,3 +161,17 @@ def test_the_right_to_act_comes_and_goes_with_the_mode(tmp_path: Path) -> None:
         running.waits_for(lambda: store.lease.holder(datetime.now(UTC)) is None)
         running.is_told(signal.SIGTERM)
         assert running.leaves_with() == 0
+
+
+def test_a_plan_is_not_gone_on_with_when_the_mode_is_no_longer_act(tmp_path: Path) -> None:
+    """Four guests on one host, migrations of eight seconds, one at a time: the second is not begun."""
+    slow = EVEN + "interval_seconds: 1\nbudget: {concurrent_per_host: 1}\n"
+    with service(tmp_path, interval_seconds=1) as running, its_store(tmp_path) as store:
+        rewrite(running, slow + "mode: act\n")
+        running.waits_for(lambda: bool(store.journal.unsettled()))
+        rewrite(running, slow)
+        running.waits_for(lambda: logged(running, "carried out 1 of 2 steps"))
+        running.waits_for(lambda: store.lease.holder(datetime.now(UTC)) is None)
+        running.is_told(signal.SIGTERM)
+        assert running.leaves_with() == 0
+    assert not store.journal.unsettled()
