@@ -56,6 +56,7 @@ class Service:
             self._cycles = _every(self._in_force().interval_seconds, self._cycle)
             while self._told.get() == signal.SIGHUP:
                 self._read_policy(is_told_to=True)
+                _pace(self._cycles, self._in_force().interval_seconds)
             self._cycles.shutdown(wait=True)
             self._let_finish()
         finally:

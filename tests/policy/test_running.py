@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from balancer.cycle import run_cycle
 from balancer.domain.plan import Plan, Step
+from balancer.embedded import the_embedded_site
 from balancer.execution import Result, Runner
 from balancer.policy import Policy
 from balancer.site import InForce, Site, gate_of, limits_of
@@ -148,6 +150,42 @@ def test_a_hangup_has_the_file_read_at_once(tmp_path: Path) -> None:
         running.waits_for(lambda: logged(running, "the policy was read again: it says what it said"))
         running.is_told(signal.SIGTERM)
         assert running.leaves_with() == 0
+
+
+def test_a_hangup_sets_the_new_interval_at_once(tmp_path: Path) -> None:
+    with service(tmp_path, interval_seconds=300) as running:
+        running.waits_for(lambda: not running.ill)
+        rewrite(running, EVEN + "interval_seconds: 1\nmode: confirm\n")
+        running.is_told(signal.SIGHUP)
+        running.waits_for((tmp_path / "waiting-plan.json").exists)
+        running.is_told(signal.SIGTERM)
+        assert running.leaves_with() == 0
+
+
+def test_an_interval_of_a_window_is_kept_to(tmp_path: Path) -> None:
+    """The window is always open; the service begins with its interval, and goes on with that of a changed file."""
+    always = (
+        "windows: {always: {from: '00:00', to: '00:00'}}\nschedule: [{during: always, set: {interval_seconds: 1}}]\n"
+    )
+    with service(tmp_path, interval_seconds=2) as running:
+        rewrite(running, EVEN + "interval_seconds: 300\n" + always)
+        running.waits_for(lambda: logged(running, "the policy was read again: interval_seconds 2.0 -> 300.0"))
+        rewrite(running, EVEN + "interval_seconds: 300\nmode: confirm\n" + always)
+        running.waits_for((tmp_path / "waiting-plan.json").exists)
+        running.is_told(signal.SIGTERM)
+        assert running.leaves_with() == 0
+
+
+def test_a_cycle_looks_and_remembers_under_the_policy_in_force() -> None:
+    """Within the window a guest that was just touched cools down; the rest of the day it does not."""
+    text = "stability: {cooldown_minutes: 0}\nwindows: {ten: {from: '10:00', to: '11:00'}}\n"
+    calm = policy(text + "schedule: [{during: ten, set: {stability: {cooldown_minutes: 60}}}]")
+    with the_embedded_site() as site:
+        touched = site.look().vms[0]
+        site.acting.store.memory.touch(f"vm:{touched.key}", site.clock.now(), failed=False)
+        assert touched.key in run_cycle(site, calm).memory.cooling_until
+        site.clock.sleep(3600)
+        assert touched.key not in run_cycle(site, calm).memory.cooling_until
 
 
 def test_the_right_to_act_comes_and_goes_with_the_mode(tmp_path: Path) -> None:

@@ -145,6 +145,18 @@ def test_a_cron_window_in_the_lost_hour_opens_after_the_jump_and_once_in_the_dou
     assert len(doubled) == 2, "that night and the next"
 
 
+def test_a_cron_window_opens_once_also_where_midnight_is_doubled() -> None:
+    havana = ZoneInfo("America/Havana")  # on 2026-11-01 01:00 becomes 00:00
+    assert stretches(window(cron="30 0 * * *", minutes=20), "2026-11-01", havana)[0] == ("01 04:30", "01 04:50")
+    assert len(stretches(window(cron="30 0 * * *", minutes=20), "2026-11-01", havana)) == 2, "that night and the next"
+
+
+def test_two_equal_hours_are_told_apart() -> None:
+    backup = window(cron="30 2 * * *", minutes=20)
+    first, second = (datetime(2026, 10, 25, 2, 40, fold=fold, tzinfo=ROME) for fold in (0, 1))
+    assert [backup.holds(moment, ROME, ()) for moment in (first, second)] == [True, False]
+
+
 def test_starts_are_told_in_order() -> None:
     since = datetime(2026, 11, 23, tzinfo=UTC)
     hours = [f"{m:%d %H:%M}" for m in window(days=["tue", "wed"], from_="22:00", to="23:00").starts(since, 7, ROME, ())]
