@@ -164,10 +164,10 @@ def test_a_hangup_sets_the_new_interval_at_once(tmp_path: Path) -> None:
 
 def test_an_interval_of_a_window_is_kept_to(tmp_path: Path) -> None:
     """The window is always open; the service begins with its interval, and goes on with that of a changed file."""
-    always = (
-        "windows: {always: {from: '00:00', to: '00:00'}}\nschedule: [{during: always, set: {interval_seconds: 1}}]\n"
-    )
+    window = "windows: {always: {from: '00:00', to: '00:00'}}\n"
+    always = window + "schedule: [{during: always, set: {interval_seconds: 1}}]\n"
     with service(tmp_path, interval_seconds=2) as running:
+        running.waits_for(lambda: not running.ill)
         rewrite(running, EVEN + "interval_seconds: 300\n" + always)
         running.waits_for(lambda: logged(running, "the policy was read again: interval_seconds 2.0 -> 300.0"))
         rewrite(running, EVEN + "interval_seconds: 300\nmode: confirm\n" + always)
