@@ -27,8 +27,10 @@ class Cap(OnHosts, Constraint):
     example: ClassVar[str] = "{kind: cap, hosts_match: {rack: r1}, cpu: 0.7, memory: 0.8}"
 
     kind: Literal["cap"]
-    cpu: Share | None = Field(default=None, description="share of the usable cores that may be in use")
-    memory: Share | None = Field(default=None, description="share of the usable memory that may be assigned")
+    cpu: Share | None = Field(default=None, description="share of the usable cores that may be in use", examples=[0.7])
+    memory: Share | None = Field(
+        default=None, description="share of the usable memory that may be assigned", examples=[0.8]
+    )
     resources: dict[str, Share] = Field(default={}, description="the same for resources of the site's own")
     each: Literal["host", "group"] = Field(default="host", description="`group`: the hosts taken together")
 

@@ -25,8 +25,10 @@ class GroupShare(OfVms, OnSomeHosts, Constraint):
     example: ClassVar[str] = "{kind: group_share, match: {tenant: a}, hosts_match: {rack: r1}, memory: 0.5}"
 
     kind: Literal["group_share"]
-    cpu: Share | None = Field(default=None, description="share of the cores of all these hosts, asleep or awake")
-    memory: Share | None = Field(default=None, description="share of their memory")
+    cpu: Share | None = Field(
+        default=None, description="share of the cores of all these hosts, asleep or awake", examples=[0.5]
+    )
+    memory: Share | None = Field(default=None, description="share of their memory", examples=[0.5])
 
     @model_validator(mode="after")
     def _shares_something(self) -> Self:

@@ -24,8 +24,10 @@ class KeepOn(OnHosts, Constraint):
     example: ClassVar[str] = "{kind: keep_on, hosts_match: {ceph: mon}, at_least: 3}"
 
     kind: Literal["keep_on"]
-    at_least: Count | None = Field(default=None, description="so many of them stay on; absent with no at_most: all")
-    at_most: Count | None = Field(default=None, description="no more of them are on")
+    at_least: Count | None = Field(
+        default=None, description="so many of them stay on; absent with no at_most: all", examples=[3]
+    )
+    at_most: Count | None = Field(default=None, description="no more of them are on", examples=[5])
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:

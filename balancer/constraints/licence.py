@@ -25,7 +25,9 @@ class Licence(OfVms, Constraint):
 
     kind: Literal["licence"]
     at_most: Annotated[int, Field(strict=True, ge=1)] | None = Field(
-        default=None, description="hosts that are paid for; absent, with `hard: false`: as few as possible"
+        default=None,
+        description="hosts that are paid for; absent, with `hard: false`: as few as possible",
+        examples=[2],
     )
 
     @model_validator(mode="after")

@@ -28,8 +28,12 @@ class Overcommit(OnSomeHosts, Constraint):
     example: ClassVar[str] = "{kind: overcommit, vcpus: 4.0, memory: 1.0}"
 
     kind: Literal["overcommit"]
-    vcpus: Times | None = Field(default=None, description="vCPUs promised for each usable core, as in 4.0")
-    memory: Times | None = Field(default=None, description="memory assigned for each MiB that is usable, as in 1.0")
+    vcpus: Times | None = Field(
+        default=None, description="vCPUs promised for each usable core, as in 4.0", examples=[4.0]
+    )
+    memory: Times | None = Field(
+        default=None, description="memory assigned for each MiB that is usable, as in 1.0", examples=[1.0]
+    )
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:

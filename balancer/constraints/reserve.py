@@ -44,7 +44,9 @@ class Reserve(Constraint):
     cpu: Share = Field(default=1.0, description="how full a host may get then: share of its usable cores")
     memory: Share = Field(default=1.0, description="share of its usable memory")
     match: dict[str, str] | None = Field(
-        default=None, description="only guests that bear these labels are started again; absent: all"
+        default=None,
+        description="only guests that bear these labels are started again; absent: all",
+        examples=[{"tier": "db"}],
     )
 
     @property

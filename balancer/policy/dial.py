@@ -23,8 +23,8 @@ DIAL: Mapping[str, tuple[float | None, ...]] = {
     # At 1 wishes weigh nothing, so that a plan that mends a promise carries no other move along.
     "objectives.even_load.weight": (0.0, None, None, None, None),
     "objectives.least_power.weight": (0.0, None, None, None, None),
-    # The price of a move holds most gains back at 2 and only ties at 5. At 1 it keeps what mends a promise small.
-    "objectives.few_moves.weight": (1.0, 0.10, 0.02, 0.01, 0.001),
+    # The price of a move holds most gains back at 2 and only ties at 5. At 1 no wish at all pays for one.
+    "objectives.few_moves.weight": (100.0, 0.10, 0.02, 0.01, 0.001),
     # No placement gains a whole J of 1.0 by weights that sum to about 1.
     "stability.minimum_gain": (1.0, 0.005, 0.001, 0.0005, 0.0),
     "stability.cooldown_minutes": (60.0, 30.0, 15.0, 10.0, 5.0),
