@@ -161,13 +161,16 @@ def _table(model: Any) -> str:
 def _row(name: str, field: Any) -> str:
     absent = field.default is None or field.default is PydanticUndefined
     default = "" if absent else f"`{_said(field.default)}`"
-    return f"| `{name}` | {default} | {field.description or ''} |"
+    meaning = (field.description or "").replace("|", "\\|")  # a bare one would begin the next column
+    return f"| `{name}` | {default} | {meaning} |"
 
 
 def _said(default: Any) -> str:
     if isinstance(default, bool):
         return str(default).lower()
-    return "[]" if default == () else str(getattr(default, "value", default))
+    if isinstance(default, tuple):
+        return f"[{', '.join(map(str, default))}]"
+    return str(getattr(default, "value", default))
 
 
 def made_files() -> dict[Path, str]:
