@@ -10,9 +10,10 @@ from typing import ClassVar, Literal
 
 from balancer.constraints.base import Constraint
 from balancer.domain.cluster import Cluster
-from balancer.domain.reach import reach_of, why_cannot_run
+from balancer.domain.reach import islands, reach_of, why_cannot_run
 from balancer.domain.shapes import AllowedHosts, Shape
 from balancer.domain.violation import Violation
+from balancer.domain.vm import CpuMode
 
 
 class Reach(Constraint):
@@ -42,3 +43,16 @@ class Reach(Constraint):
             detail = f"{vm.name} cannot run on {vm.moving_to}: {why}"
             found += [self.broken(f"vm:{vm.name}", 1.0, detail, (vm.name,))] if why else []
         return found
+
+    def remarks(self, cluster: Cluster) -> list[str]:
+        """Say between which hosts guests may move that use their host's own CPU."""
+        bound = [vm.name for vm in cluster.vms if vm.cpu_mode is not CpuMode.CUSTOM]
+        found = islands(cluster.hosts)
+        if not bound or len(found) < 2:
+            return []
+        groups = " | ".join(_shortly(sorted(island)) for island in found)
+        return [f"{len(bound)} guests use their host's own CPU and move only between equal ones: {groups}"]
+
+
+def _shortly(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -196,6 +196,12 @@ def test_a_guest_with_its_hosts_cpu_goes_to_equal_hosts_alone(mode: CpuMode) -> 
     assert "its CPU is another than that of h1" in violation.detail
 
 
+def test_islands_of_equal_cpus_are_told() -> None:
+    drawn = with_cpu(cluster("h1 64: a=8 b=8 | h2 64: | h3 64:"), CpuMode.HOST_PASSTHROUGH, h1="x", h2="y", h3="x")
+    assert Reach().remarks(drawn) == ["2 guests use their host's own CPU and move only between equal ones: h1, h3 | h2"]
+    assert Reach().remarks(with_cpu(drawn, CpuMode.CUSTOM, h1="x", h2="y", h3="x")) == []
+
+
 def test_hosts_of_which_nobody_said_the_cpu_may_differ() -> None:
     drawn = cluster("h1 64: a=8/4 b=8/4 | h2 64:")
     passing = drawn.model_copy(
