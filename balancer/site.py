@@ -131,7 +131,7 @@ def limits_of(policy: Policy) -> Limits:
     deadline = policy.migration.deadline_minutes
     return Limits(
         concurrent_per_host=policy.budget.concurrent_per_host,
-        concurrent=policy.migration.concurrent,
+        concurrent=policy.budget.concurrent,
         migration_deadline_seconds=None if deadline is None else deadline * 60,
         bandwidth_mib_per_s=policy.migration.bandwidth_mib_per_s,
         max_doubts=policy.max_doubts,

@@ -154,8 +154,18 @@ def _top() -> str:
 
 
 def _table(model: Any) -> str:
-    rows = [_row(field.alias or name, field) for name, field in model.model_fields.items() if name != "kind"]
-    return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows, ""])
+    return "\n".join(["| key | default | meaning |", "|---|---|---|", *_rows(model), ""])
+
+
+def _rows(model: Any, within: str = "") -> list[str]:
+    """Return a row a key; keys of a section within a section are written `section.key`."""
+    rows = []
+    for name, field in model.model_fields.items():
+        if inspect.isclass(field.annotation) and issubclass(field.annotation, Value):
+            rows += _rows(field.annotation, f"{within}{name}.")
+        elif name != "kind":
+            rows.append(_row(f"{within}{field.alias or name}", field))
+    return rows
 
 
 def _row(name: str, field: Any) -> str:

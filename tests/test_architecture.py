@@ -22,7 +22,7 @@ MAY_SEE: dict[str, set[str]] = {
     "objectives": {"domain"},
     "policy": {"domain", "errors", "formats", "constraints", "objectives"},
     "demand": {"domain"},
-    "stability": {"domain"},
+    "stability": {"domain", "policy"},
     "solving": {"domain"},
     "planning": {"domain", "formats", "constraints", "objectives", "policy", "stability", "solving"},
     "secrets": {"errors"},

@@ -105,6 +105,9 @@ class Host(Value):
     asleep_by_us: Flag = False
     boot_seconds_seen: Amount | None = Field(default=None, description="how long it took to wake, as measured")
     cordoned: Flag = Field(default=False, description="no guest may be placed or started here")
+    drained: Flag = Field(
+        default=False, description="an operator wants it empty: its guests leave, it is neither put to sleep nor woken"
+    )
 
     @property
     def usable_cores(self) -> float:
@@ -128,11 +131,12 @@ class Host(Value):
     @property
     def takes_guests(self) -> bool:
         """Whether guests may be moved here now."""
-        return self.state is HostState.UP and not self.cordoned
+        return self.state is HostState.UP and not self.cordoned and not self.drained
 
     @property
     def is_being_emptied(self) -> bool:
-        return self.state in {HostState.DRAINING, HostState.MAINTENANCE}
+        """Whether guests have to leave it, and its room is not to be counted on."""
+        return self.drained or self.state in {HostState.DRAINING, HostState.MAINTENANCE}
 
     @property
     def idle_watts(self) -> float:

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pydantic import Field
+
 from balancer.domain.value import Amount, Count, Moment, Value
 
 
 class Memory(Value):
-    """Cool-downs, what a running plan holds, and what was spent; saved with a cycle so that it replays exactly."""
+    """Cool-downs, wishes, what running plans hold, what was spent; saved with a cycle so that it replays exactly."""
 
-    cooling_until: dict[str, Moment] = {}  # by Vm.key
-    held_vms: frozenset[str] = frozenset()  # by name: a running plan moves them
-    held_hosts: frozenset[str] = frozenset()  # by name: a running plan wakes, empties or switches them
-    moves_spent: Count = 0
-    gib_spent: Amount = 0.0
+    cooling_until: dict[str, Moment] = Field(default={}, description="guests that are left in peace, by Vm.key")
+    failures: dict[str, Count] = Field(default={}, description="moves that failed in a row, by Vm.key")
+    came_from: dict[str, str] = Field(default={}, description="hosts that guests left a short while ago, by Vm.key")
+    hosts_cooling_until: dict[str, Moment] = Field(default={}, description="hosts switched a short while ago")
+    held_vms: frozenset[str] = Field(default=frozenset(), description="by name: a running plan moves them")
+    held_hosts: frozenset[str] = Field(
+        default=frozenset(), description="by name: a running plan wakes, empties or switches them"
+    )
+    moves_spent: Count = Field(
+        default=0, description="moves of the last hour, with those that a running plan still owes"
+    )
+    gib_spent: Amount = Field(
+        default=0.0, description="GiB of the last hour, with those that a running plan still owes"
+    )
+    oldest_spent_at: Moment | None = Field(default=None, description="the first of the moves of the last hour")
+    wanted_since: dict[str, Moment] | None = Field(
+        default=None,
+        description="since when each wish has been there in every cycle; absent: nobody watched, so that what is seen "
+        "once is taken to last",
+    )
+
+    @property
+    def wishes(self) -> Mapping[str, Moment]:
+        return self.wanted_since or {}
 
 
 NOTHING_REMEMBERED = Memory()

@@ -48,7 +48,8 @@ class Because(StrEnum):
     CARRIES_IMMOVABLE = "carries_immovable"
     MAY_NOT_SLEEP = "may_not_sleep"
     WAKE_NOT_PROVEN = "wake_not_proven"
-    NOT_EMPTY_LONG_ENOUGH = "not_empty_long_enough"
+    NOT_LASTING_YET = "not_lasting_yet"
+    KEPT_FOR_MAINTENANCE = "kept_for_maintenance"
     NEEDED_FOR_HEADROOM = "needed_for_headroom"
     SAVES_TOO_LITTLE = "saves_too_little"
     NOT_PUT_TO_SLEEP_BY_US = "not_put_to_sleep_by_us"
@@ -68,14 +69,15 @@ _SENTENCES: dict[Because, str] = {
     Because.NO_ROOM_ELSEWHERE: "no other host has room for it",
     Because.NO_HOST_ALLOWED: "no other host is allowed to carry it",
     Because.GAIN_TOO_SMALL: "moving it would gain too little",
-    Because.BUDGET_SPENT: "the budget for this cycle is spent",
+    Because.BUDGET_SPENT: "the budget is spent",
     Because.NO_SAFE_ORDER: "no order of moves gets it there safely",
     Because.COOLING_DOWN: "was touched a short while ago",
     Because.CARRIES_GUESTS: "carries guests that have no better place",
     Because.CARRIES_IMMOVABLE: "carries guests that may not be moved",
     Because.MAY_NOT_SLEEP: "the site file does not say `may_sleep: true`",
     Because.WAKE_NOT_PROVEN: "that it wakes is not proven",
-    Because.NOT_EMPTY_LONG_ENOUGH: "has not been empty for long enough",
+    Because.NOT_LASTING_YET: "what is wanted has not been wanted for long enough",
+    Because.KEPT_FOR_MAINTENANCE: "is kept for maintenance",
     Because.NEEDED_FOR_HEADROOM: "without it the others would be over their headroom",
     Because.SAVES_TOO_LITTLE: "switching it off saves less than it costs",
     Because.NOT_PUT_TO_SLEEP_BY_US: "is off, though not by the balancer; balancer power wake --all wakes it",
@@ -91,6 +93,13 @@ class Kept(Value):
     subject: str
     because: Because
     detail: str = ""
+
+
+class Wanted(Value):
+    """Something that a cycle wished for, and since when each cycle has; what lasts is acted on."""
+
+    what: Name
+    since: Moment
 
 
 class Unmet(Value):
@@ -205,6 +214,7 @@ class Plan(Value):
     steps: tuple[Step, ...] = ()
     kept: tuple[Kept, ...] = ()
     unmet: tuple[Unmet, ...] = ()
+    wanted: tuple[Wanted, ...] = Field(default=(), description="wishes, and since when; the next cycle remembers them")
     refused: Annotated[str, Field(description="why nothing may be done now (doubts); empty otherwise")] = ""
 
     @property

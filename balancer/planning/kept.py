@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, Host
 from balancer.domain.memory import Memory
@@ -11,19 +13,24 @@ from balancer.planning.question import may_wake, why_not_asleep
 from balancer.policy.model import Policy
 
 
-def why_hosts_stay_on(cluster: Cluster, later: Cluster, policy: Policy, memory: Memory) -> tuple[Kept, ...]:
+def why_hosts_stay_on(
+    cluster: Cluster, later: Cluster, policy: Policy, memory: Memory, now: datetime
+) -> tuple[Kept, ...]:
     """Return a reason for each host that is left on, and for each that is off and may not be woken."""
-    reasons = [_why_on(cluster, later, host, policy, memory) for host in later.hosts if host.is_on]
+    reasons = [_why_on(cluster, later, host, policy, memory, now) for host in later.hosts if host.is_on]
     reasons += [
-        Kept(subject=f"host:{host.name}", because=Because.NOT_PUT_TO_SLEEP_BY_US)
+        Kept(
+            subject=f"host:{host.name}",
+            because=Because.KEPT_FOR_MAINTENANCE if host.drained else Because.NOT_PUT_TO_SLEEP_BY_US,
+        )
         for host in later.hosts
         if not host.is_on and not cluster.host(host.name).is_on and not may_wake(cluster, host, policy, memory)
     ]
     return tuple(reasons)
 
 
-def _why_on(cluster: Cluster, later: Cluster, host: Host, policy: Policy, memory: Memory) -> Kept:
-    forbidden = why_not_asleep(cluster, cluster.host(host.name), policy, memory)
+def _why_on(cluster: Cluster, later: Cluster, host: Host, policy: Policy, memory: Memory, now: datetime) -> Kept:
+    forbidden = why_not_asleep(cluster, cluster.host(host.name), policy, memory, now)
     if forbidden is not None:
         return forbidden
     subject = f"host:{host.name}"
@@ -41,7 +48,8 @@ def _why_on(cluster: Cluster, later: Cluster, host: Host, policy: Policy, memory
 
 
 def _short_without(later: Cluster, host: Host, policy: Policy) -> str:
-    others = [other for other in later.hosts if other.is_on and other.name != host.name]
+    on = [other for other in later.hosts if other.is_on and not other.is_being_emptied]
+    others = [other for other in on if other.name != host.name]
     for resource, share in policy.headroom.shares:
         room = sum(share * other.usable(resource) - later.used(other, resource) for other in others)
         need = sum(vm.need(resource) for vm in later.guests_of(host.name))

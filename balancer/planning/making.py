@@ -1,44 +1,30 @@
-"""Make a plan: decide, find a safe order, rank, say why. What finds no safe order is asked again without it."""
+"""Make a plan: choose what is done, rank it, say why; and for all that is left alone, why not."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 from balancer.constraints import Reserve
 from balancer.domain.cluster import Cluster
-from balancer.domain.host import CPU, MEMORY, HostState
+from balancer.domain.host import CPU, MEMORY
 from balancer.domain.memory import NOTHING_REMEMBERED, Memory
 from balancer.domain.plan import Because, Imbalance, Kept, Plan, PolicyMark, Step, Summary, Unmet
 from balancer.domain.units import gib
 from balancer.domain.violation import TOLERANCE, hard_excess
 from balancer.formats import digest_of
-from balancer.planning.durations import migration_cost
+from balancer.planning.choosing import choose
+from balancer.planning.drafting import Draft
 from balancer.planning.gains import Gains, companions
 from balancer.planning.kept import why_hosts_stay_on
-from balancer.planning.order import Schedule, Timed, order
-from balancer.planning.question import Question, ask
+from balancer.planning.order import Timed
+from balancer.planning.remaining import what_remains
 from balancer.planning.steps import ranked_steps
 from balancer.policy.model import Policy
-from balancer.solving import Decision, Problem, find_placement
 from balancer.solving.bound import norm_gap
 from balancer.solving.score import Score
-
-MOST_ATTEMPTS = 3  # each leaves out the guests for which the last one found no safe order
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A decision with its order: what will be, and what could not be ordered."""
-
-    question: Question
-    decision: Decision
-    schedule: Schedule
-    later: Cluster
-    asleep: tuple[str, ...]
-    woken: tuple[str, ...]
 
 
 def make_plan(
@@ -53,12 +39,11 @@ def make_plan(
     """
     moment = now or cluster.taken_at
     policy = policy.at(moment)
-    question = ask(cluster, policy, memory, moment)
-    draft, unordered = _draft_that_can_be_carried_out(question, policy)
-    worth_it, why_not = _is_worth_it(draft, cluster, policy)
-    if not worth_it:
-        draft = _stay_put(question, draft.decision, cluster)
-    kept = (*question.kept, *why_hosts_stay_on(cluster, draft.later, policy, memory), *_unordered(unordered), *why_not)
+    choice = choose(cluster, policy, memory, moment)
+    draft, question = choice.draft, choice.draft.question
+    kept = (*question.kept, *choice.kept, *draft.kept)
+    remaining = what_remains(draft, policy, kept)
+    staying = why_hosts_stay_on(cluster, draft.later, policy, memory, moment)
     return Plan(
         id=str(uuid.uuid4()),
         cluster=cluster.cluster,
@@ -72,84 +57,35 @@ def make_plan(
         versions=_versions(),
         summary=_summary(draft, cluster, policy),
         steps=_steps(draft, cluster, policy),
-        kept=kept,
+        kept=_first_reasons(*remaining, *kept, *_budget(draft), *staying),
         unmet=_unmet(draft.later, policy),
+        wanted=choice.wanted,
         refused=question.refused,
     )
 
 
-def _draft_that_can_be_carried_out(question: Question, policy: Policy) -> tuple[_Draft, frozenset[str]]:
-    unordered: frozenset[str] = frozenset()
-    draft = _draft(question, question.problem, policy)
-    for _ in range(MOST_ATTEMPTS - 1):
-        lost = frozenset(move.vm for move in draft.schedule.dropped)
-        if not lost:
-            break
-        unordered |= lost
-        narrower = replace(question.problem, may_move=question.problem.may_move - unordered)
-        bound = draft.decision.bound  # of the wider question, so it holds for the narrower one too
-        draft = _draft(question, narrower, policy)
-        draft = replace(draft, decision=replace(draft.decision, bound=bound, proved_optimal=False))
-    return draft, unordered
+def _first_reasons(*kept: Kept) -> tuple[Kept, ...]:
+    """Return one reason for each thing that was left alone: the first is the most telling."""
+    found: dict[str, Kept] = {}
+    for each in kept:
+        found.setdefault(each.subject, each)
+    return tuple(found.values())
 
 
-def _draft(question: Question, problem: Problem, policy: Policy) -> _Draft:
-    cluster, decision = problem.cluster, find_placement(problem)
-    wanted_asleep = frozenset(host.name for host in cluster.hosts if host.is_on) - decision.placement.on
-    woken = tuple(host.name for host in cluster.hosts if not host.is_on and host.name in decision.placement.on)
-    cap = policy.migration.bandwidth_mib_per_s
-    schedule = order(
-        cluster,
-        decision.placement.moves_from(cluster),
-        problem.shapes,
-        lambda move: migration_cost(cluster, move, cap).seconds,
-        policy.budget.concurrent_per_host,
-        {name: cluster.host(name).boot_seconds for name in woken},
-        wanted_asleep,
-    )
-    later = cluster
-    for item in schedule.timed:
-        later = later.after(item.move)
-    asleep = tuple(sorted(host for host in wanted_asleep if _is_empty(later, host, policy)))
-    for name in woken:
-        later = later.with_host(name, state=HostState.UP, cordoned=False)
-    later = later.with_hosts(HostState.STANDBY, *asleep)
-    return _Draft(question, decision, schedule, later, asleep, woken)
-
-
-def _is_empty(later: Cluster, host: str, policy: Policy) -> bool:
-    left = later.guests_of(host)
-    return not left or (policy.power.accept_shut_off_guests and not any(vm.is_active for vm in left))
-
-
-def _stay_put(question: Question, decision: Decision, cluster: Cluster) -> _Draft:
-    return _Draft(question, decision, Schedule(), cluster, (), ())
-
-
-def _is_worth_it(draft: _Draft, cluster: Cluster, policy: Policy) -> tuple[bool, tuple[Kept, ...]]:
-    """A plan has to mend a promise, or to gain more than the policy's minimum; it is never worse than staying put."""
-    if not (draft.schedule.timed or draft.asleep or draft.woken):
-        return False, ()
-    eased = hard_excess(policy.violations(cluster)) - hard_excess(policy.violations(draft.later))
-    leaving = sum(_guests_on_emptied(cluster)) - sum(_guests_on_emptied(draft.later))
-    gain = _objective(policy, cluster, cluster) - _objective(policy, cluster, draft.later)
-    if eased > TOLERANCE or (eased > -TOLERANCE and leaving > 0):
-        return True, ()
-    if eased > -TOLERANCE and gain > policy.stability.minimum_gain:
-        return True, ()
-    detail = f"J would fall by {max(gain, 0.0):.5f}, the policy asks for more than {policy.stability.minimum_gain:g}"
-    return False, (Kept(subject=f"cluster:{cluster.cluster}", because=Because.GAIN_TOO_SMALL, detail=detail),)
-
-
-def _guests_on_emptied(cluster: Cluster) -> list[int]:
-    return [len(cluster.guests_of(host.name)) for host in cluster.hosts if host.is_being_emptied]
+def _budget(draft: Draft) -> tuple[Kept, ...]:
+    """Say which budget the plan uses up, so that nobody wonders why it stops there."""
+    guests = {item.move.vm for item in draft.schedule.timed}
+    mib = sum(draft.cluster.vm(name).memory_mib for name in guests)
+    why = draft.question.left.why_spent(len(guests), mib)
+    subject = f"cluster:{draft.cluster.cluster}"
+    return (Kept(subject=subject, because=Because.BUDGET_SPENT, detail=why),) if why else ()
 
 
 def _objective(policy: Policy, now: Cluster, later: Cluster) -> float:
     return policy.score(now, later)
 
 
-def _steps(draft: _Draft, cluster: Cluster, policy: Policy) -> tuple[Step, ...]:
+def _steps(draft: Draft, cluster: Cluster, policy: Policy) -> tuple[Step, ...]:
     timed: tuple[Timed, ...] = draft.schedule.timed
     gains = Gains(
         cluster, draft.later, draft.question.problem.costs, policy.violations(cluster), frozenset(draft.asleep)
@@ -184,7 +120,7 @@ def _why_sleep(now: Cluster, host: str) -> str:
     return f"it will be empty; saves {power.idle - power.off_watts:.0f} W" if power else "it will be empty"
 
 
-def _summary(draft: _Draft, cluster: Cluster, policy: Policy) -> Summary:
+def _summary(draft: Draft, cluster: Cluster, policy: Policy) -> Summary:
     timed, later = draft.schedule.timed, draft.later
     before, after = _objective(policy, cluster, cluster), _objective(policy, cluster, later)
     bound = None if draft.decision.bound is None else min(draft.decision.bound, after)
@@ -216,10 +152,6 @@ def _imbalance(cluster: Cluster) -> Imbalance:
 
 def _unmet(later: Cluster, policy: Policy) -> tuple[Unmet, ...]:
     return tuple(Unmet(promise=v.promise, subject=v.subject, why=v.detail) for v in policy.violations(later) if v.hard)
-
-
-def _unordered(names: frozenset[str]) -> tuple[Kept, ...]:
-    return tuple(Kept(subject=f"vm:{name}", because=Because.NO_SAFE_ORDER) for name in sorted(names))
 
 
 def _versions() -> dict[str, str]:

@@ -10,10 +10,12 @@ from balancer.domain.host import Host, HostState
 from balancer.domain.memory import NOTHING_REMEMBERED, Memory
 from balancer.domain.plan import Because, Kept
 from balancer.domain.shapes import AllowedHosts, Shape
-from balancer.domain.units import MIB_PER_GIB
+from balancer.domain.units import count_of
+from balancer.domain.violation import TOLERANCE, hard_excess
 from balancer.domain.vm import Movable, Vm, VmState
 from balancer.policy.model import Policy
 from balancer.solving import Effort, Problem
+from balancer.stability.budget import Left, left_for_this_cycle
 
 
 @dataclass(frozen=True)
@@ -23,28 +25,47 @@ class Question:
     problem: Problem
     kept: tuple[Kept, ...]
     refused: str  # why nothing may be moved or put to sleep at all; empty otherwise
+    left: Left  # of the budget
 
 
-def ask(cluster: Cluster, policy: Policy, memory: Memory = NOTHING_REMEMBERED, now: datetime | None = None) -> Question:
-    """Say what may be moved, put to sleep and woken. Doubt takes freedom away, and never that of waking."""
+def ask(
+    cluster: Cluster,
+    policy: Policy,
+    memory: Memory = NOTHING_REMEMBERED,
+    now: datetime | None = None,
+    mending: bool = False,
+) -> Question:
+    """Say what may be moved, put to sleep and woken. Doubt takes freedom away, and never that of waking.
+
+    mending: what has to be, not what is wished for. Nothing sleeps, and what was touched a short while ago may be
+             touched again, as far as the policy lets it.
+    """
     refused = why_refused(cluster, policy)
     is_still = bool(refused) or policy.moves_are_frozen
     moment = now or cluster.taken_at
-    left = {vm.name: kept for vm in cluster.vms if (kept := _why_left(cluster, vm, memory, moment)) is not None}
-    awake = {host.name: why_on for host in cluster.hosts if (why_on := why_not_asleep(cluster, host, policy, memory))}
+    rest = _Rest(policy, memory, moment, mending)
+    left = {vm.name: kept for vm in cluster.vms if (kept := _why_left(cluster, vm, rest)) is not None}
+    awake = {h.name: why_on for h in cluster.hosts if (why_on := why_not_asleep(cluster, h, policy, memory, moment))}
+    budget = left_for_this_cycle(policy.budget, memory, mending and is_broken(cluster, policy))
     problem = Problem(
         cluster=cluster,
-        shapes=(*policy.shapes(cluster), *_emptying(cluster)),
+        shapes=(*policy.shapes(cluster), *_emptying(cluster), *([] if mending else _not_back(cluster, memory))),
         costs=tuple(policy.objectives.lower(cluster)),
         may_move=frozenset() if is_still else frozenset(vm.name for vm in cluster.vms if vm.name not in left),
-        may_sleep=frozenset() if refused else frozenset(h.name for h in cluster.hosts if h.is_on) - awake.keys(),
-        may_wake=frozenset(host.name for host in cluster.hosts if may_wake(cluster, host, policy, memory)),
-        max_moves=None if policy.budget.moves is None else max(0, policy.budget.moves - memory.moves_spent),
-        max_mib=_mib_left(policy, memory),
+        may_sleep=frozenset()
+        if refused or mending
+        else frozenset(h.name for h in cluster.hosts if h.is_on) - awake.keys(),
+        may_wake=frozenset(
+            host.name
+            for host in cluster.hosts
+            if may_wake(cluster, host, policy, memory) and (mending or not _is_cooling(host, memory, moment))
+        ),
+        max_moves=budget.most_moves,
+        max_mib=budget.most_mib,
         seed=policy.seed,
         effort=Effort(iterations=policy.effort.iterations, nodes=policy.effort.nodes),
     )
-    return Question(problem, (*_frozen(cluster, policy), *left.values()), refused)
+    return Question(problem, (*_frozen(cluster, policy), *left.values()), refused, budget)
 
 
 def _frozen(cluster: Cluster, policy: Policy) -> list[Kept]:
@@ -52,6 +73,11 @@ def _frozen(cluster: Cluster, policy: Policy) -> list[Kept]:
     if not policy.moves_are_frozen:
         return []
     return [Kept(subject=f"cluster:{cluster.cluster}", because=Because.FROZEN, detail=f"freeze: {policy.freeze}")]
+
+
+def is_broken(cluster: Cluster, policy: Policy) -> bool:
+    """Whether a hard promise does not hold."""
+    return hard_excess(policy.violations(cluster)) > TOLERANCE
 
 
 def why_refused(cluster: Cluster, policy: Policy) -> str:
@@ -64,10 +90,6 @@ def why_refused(cluster: Cluster, policy: Policy) -> str:
     return f"{share}; nothing is moved or put to sleep ({details})"
 
 
-def _mib_left(policy: Policy, memory: Memory) -> float | None:
-    return None if policy.budget.gib is None else max(0.0, policy.budget.gib - memory.gib_spent) * MIB_PER_GIB
-
-
 def _emptying(cluster: Cluster) -> list[Shape]:
     """Guests have to leave hosts that are being emptied."""
     names = frozenset(host.name for host in cluster.hosts)
@@ -75,9 +97,42 @@ def _emptying(cluster: Cluster) -> list[Shape]:
     return [AllowedHosts(vm.name, names - {host}) for host in emptied for vm in cluster.guests_of(host)]
 
 
-def _why_left(cluster: Cluster, vm: Vm, memory: Memory, now: datetime) -> Kept | None:
+def _not_back(cluster: Cluster, memory: Memory) -> list[Shape]:
+    """A move that is undone before it has paid back was for nothing: no wish takes a guest back so soon."""
+    names = frozenset(host.name for host in cluster.hosts)
+    came = {vm.name: (vm.host, memory.came_from.get(vm.key)) for vm in cluster.vms}
+    return [AllowedHosts(vm, names - {back}) for vm, (here, back) in came.items() if back is not None and back != here]
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """Who is left in peace."""
+
+    policy: Policy
+    memory: Memory
+    now: datetime
+    mending: bool
+
+    def why(self, vm: Vm, is_leaving: bool) -> str:
+        """Say until when a guest is left in peace; an evacuation waits for no cool-down, but for one after failures."""
+        until = self.memory.cooling_until.get(vm.key)
+        if until is None or until <= self.now:
+            return ""
+        failures = self.memory.failures.get(vm.key, 0)
+        if failures:
+            return f"its move failed {count_of(failures, 'time')} in a row; tried again at {until:%H:%M}"
+        is_needed = is_leaving or (self.mending and self.policy.stability.mending_overrides_cooldown)
+        return "" if is_needed else f"until {until:%H:%M}"
+
+
+def _is_cooling(host: Host, memory: Memory, now: datetime) -> bool:
+    until = memory.hosts_cooling_until.get(host.name)
+    return until is not None and until > now
+
+
+def _why_left(cluster: Cluster, vm: Vm, rest: _Rest) -> Kept | None:
     subject = f"vm:{vm.name}"
-    if vm.is_in_flight or vm.state is VmState.MIGRATING or vm.name in memory.held_vms:
+    if vm.is_in_flight or vm.state is VmState.MIGRATING or vm.name in rest.memory.held_vms:
         return Kept(subject=subject, because=Because.IN_FLIGHT, detail=f"to {vm.moving_to}" if vm.moving_to else "")
     if cluster.is_frozen(vm) or vm.state is VmState.UNKNOWN or cluster.is_doubted(cluster.host(vm.host)):
         return Kept(
@@ -85,14 +140,12 @@ def _why_left(cluster: Cluster, vm: Vm, memory: Memory, now: datetime) -> Kept |
         )
     if vm.movable is Movable.NEVER or (vm.movable is Movable.COLD and vm.is_active):
         return Kept(subject=subject, because=Because.IMMOVABLE, detail=vm.why_not or f"movable: {vm.movable}")
-    until = memory.cooling_until.get(vm.key)
-    if until is not None and until > now:
-        return Kept(subject=subject, because=Because.COOLING_DOWN, detail=f"until {until:%H:%M}")
-    return None
+    resting = rest.why(vm, cluster.host(vm.host).is_being_emptied)
+    return Kept(subject=subject, because=Because.COOLING_DOWN, detail=resting) if resting else None
 
 
 def why_not_asleep(  # noqa: PLR0911 - one line a reason
-    cluster: Cluster, host: Host, policy: Policy, memory: Memory
+    cluster: Cluster, host: Host, policy: Policy, memory: Memory, now: datetime
 ) -> Kept | None:
     """Say why a host that is on must not be put to sleep, whatever it would save."""
     subject = f"host:{host.name}"
@@ -100,6 +153,8 @@ def why_not_asleep(  # noqa: PLR0911 - one line a reason
         return None
     if cluster.is_doubted(host):
         return Kept(subject=subject, because=Because.IN_DOUBT, detail=cluster.doubts_about(subject))
+    if host.drained or host.state is HostState.MAINTENANCE:
+        return Kept(subject=subject, because=Because.KEPT_FOR_MAINTENANCE, detail=_what_remains(cluster, host))
     if policy.power_is_frozen:
         return Kept(subject=subject, because=Because.FROZEN, detail=f"freeze: {policy.freeze}")
     if host.may_sleep is False:
@@ -111,10 +166,18 @@ def why_not_asleep(  # noqa: PLR0911 - one line a reason
         return Kept(subject=subject, because=Because.WAKE_NOT_PROVEN, detail=blocked)
     if host.state is not HostState.UP or host.name in memory.held_hosts:
         return Kept(subject=subject, because=Because.IN_FLIGHT, detail=f"it is {host.state}")
+    if _is_cooling(host, memory, now):
+        until = memory.hosts_cooling_until[host.name]
+        return Kept(subject=subject, because=Because.COOLING_DOWN, detail=f"stays on until {until:%H:%M}")
     shut_off = [vm.name for vm in cluster.guests_of(host.name) if not vm.is_active and vm.movable is Movable.NEVER]
     if shut_off and not policy.power.accept_shut_off_guests:
         return Kept(subject=subject, because=Because.DEFINES_SHUT_OFF_GUESTS, detail=", ".join(shut_off[:5]))
     return None
+
+
+def _what_remains(cluster: Cluster, host: Host) -> str:
+    left = len(cluster.guests_of(host.name))
+    return f"{count_of(left, 'guest')} on it" if left else "it is empty"
 
 
 def _why_not_trusted(cluster: Cluster, host: Host, policy: Policy) -> str:
@@ -128,6 +191,9 @@ def _why_not_trusted(cluster: Cluster, host: Host, policy: Policy) -> str:
 
 
 def may_wake(cluster: Cluster, host: Host, policy: Policy, memory: Memory) -> bool:
-    """Whether the balancer may switch a host on: it put it to sleep itself, or the policy lists it."""
-    wanted = host.asleep_by_us or host.name in policy.power.wake
+    """Whether the balancer may switch a host on: it put it to sleep itself, or the policy lists it.
+
+    One that an operator wants empty is of no use: it takes no guest.
+    """
+    wanted = (host.asleep_by_us or host.name in policy.power.wake) and not host.drained
     return not host.is_on and wanted and not cluster.is_doubted(host) and host.name not in memory.held_hosts

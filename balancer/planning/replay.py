@@ -75,6 +75,7 @@ class Replay:
             (self.cluster.is_doubted(self.cluster.host(move.source)), f"{move.source} is in doubt"),
             (self.cluster.is_doubted(target), f"{move.target} is in doubt"),
             (target.cordoned, f"{move.target} is cordoned"),
+            (target.drained, f"{move.target} is drained"),
             (target.state is not HostState.UP, f"{move.target} is {target.state}"),
         )
         failed = next((why for is_so, why in checks if is_so), "")
@@ -85,6 +86,8 @@ class Replay:
         host = self.cluster.host(step.host or "")
         if host.is_on:
             return f"it is {host.state}"
+        if host.drained:
+            return "it is kept for maintenance"
         if not may_wake(self.cluster, host, self._policy, NOTHING_REMEMBERED):
             return "it was not put to sleep by the balancer, and the policy does not list it under `power: wake`"
         return ""
@@ -102,6 +105,7 @@ class Replay:
             (not host.is_on, f"it is {host.state} already"),
             (bool(active), f"it carries {', '.join(active[:5])}"),
             (bool(shut_off) and not self._policy.power.accept_shut_off_guests, f"it defines {', '.join(shut_off[:5])}"),
+            (host.drained, "it is kept for maintenance"),
             (host.may_sleep is False, "the site file does not say `may_sleep: true`"),
             (host.sleep_blocked_by is not None, str(host.sleep_blocked_by)),
             (not host.cordoned, "it is not cordoned"),

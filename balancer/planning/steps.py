@@ -12,8 +12,7 @@ from balancer.domain.plan import Action, Step
 from balancer.planning.durations import migration_cost
 from balancer.planning.gains import Gain
 from balancer.planning.order import Timed
-
-SHUTDOWN_SECONDS = 60.0
+from balancer.stability.payback import SHUTDOWN_SECONDS
 
 
 @dataclass

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from balancer.constraints import Together
 from balancer.domain.cluster import Cluster
+from balancer.domain.memory import NOTHING_REMEMBERED, Memory
 from balancer.domain.plan import Action, Plan, Step
 from balancer.domain.units import MIB_PER_GIB
-from balancer.domain.violation import Violation, worsened
+from balancer.domain.violation import TOLERANCE, Violation, hard_excess, worsened
 from balancer.planning.replay import Refused, Replay
 from balancer.policy.model import Policy
 
@@ -31,15 +32,22 @@ class Objection:
         return f"{self.step}: {self.what}"
 
 
-def verify(plan: Plan, cluster: Cluster, policy: Policy) -> tuple[Objection, ...]:
-    """Return everything that speaks against carrying out a plan on a cluster; empty when it is safe."""
+def verify(plan: Plan, cluster: Cluster, policy: Policy, memory: Memory = NOTHING_REMEMBERED) -> tuple[Objection, ...]:
+    """Return everything that speaks against carrying out a plan on a cluster; empty when it is safe.
+
+    `memory` knows what was spent within the hour.
+    """
     if plan.cluster and plan.cluster != cluster.cluster:
         return (Objection("plan", f"is for the cluster {plan.cluster}, this is {cluster.cluster}"),)
     policy = policy.at(cluster.taken_at)
     structure = tuple(_structure(plan, policy))
     if structure:
         return structure
-    found = [*_budget(plan, cluster, policy), *_by_rank(plan, cluster, policy), *_by_wave(plan, cluster, policy)]
+    found = [
+        *_budget(plan, cluster, policy, memory),
+        *_by_rank(plan, cluster, policy),
+        *_by_wave(plan, cluster, policy),
+    ]
     if not found:
         found = [objection for place in _places(cluster) for objection in _harshest(plan, cluster, policy, place)]
     return tuple(dict.fromkeys(found))
@@ -83,13 +91,49 @@ def _crowded_waves(plan: Plan, policy: Policy) -> Iterator[Objection]:
             yield Objection("plan", f"{moves} moves touch {host} in wave {wave}, the budget allows {slots} at a time")
 
 
-def _budget(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[Objection]:
+def _budget(plan: Plan, cluster: Cluster, policy: Policy, memory: Memory) -> Iterator[Objection]:
+    """Count anew what the plan spends, on the whole, on each host and between any two sites."""
+    budget = policy.budget
     guests = {step.vm for step in plan.moves if step.vm and cluster.has_vm(step.vm)}
-    if policy.budget.moves is not None and len(guests) > policy.budget.moves:
-        yield Objection("plan", f"moves {len(guests)} guests, the budget allows {policy.budget.moves}")
     gib = sum(cluster.vm(name).memory_mib for name in guests) / MIB_PER_GIB
-    if policy.budget.gib is not None and gib > policy.budget.gib * (1 + 1e-9):
-        yield Objection("plan", f"moves {gib:.1f} GiB, the budget allows {policy.budget.gib:g}")
+    in_need = hard_excess(policy.violations(cluster)) > TOLERANCE
+    more_moves, more_gib = (budget.emergency.moves, budget.emergency.gib) if in_need else (0, 0.0)
+    spent: list[tuple[float, float | None, str]] = [
+        (len(guests), _plus(budget.moves, more_moves), f"moves {len(guests)} guests, the budget allows"),
+        (gib, _plus(budget.gib, more_gib), f"moves {gib:.1f} GiB, the budget allows"),
+        (
+            len(guests) + memory.moves_spent if guests else 0,
+            _plus(budget.per_hour.moves, more_moves),
+            f"moves {len(guests)} guests after {memory.moves_spent} within the hour, the budget allows",
+        ),
+        (
+            gib + memory.gib_spent if guests else 0.0,
+            _plus(budget.per_hour.gib, more_gib),
+            f"moves {gib:.1f} GiB after {memory.gib_spent:.1f} within the hour, the budget allows",
+        ),
+        *_burdens(plan, cluster, policy),
+    ]
+    for amount, allowed, words in spent:
+        if allowed is not None and amount > allowed * (1 + 1e-9):
+            yield Objection("plan", f"{words} {allowed:g}")
+
+
+def _plus(allowed: float | None, more: float) -> float | None:
+    return None if allowed is None else allowed + more
+
+
+def _burdens(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[tuple[float, float | None, str]]:
+    """Return what is spent on each host and between any two sites, and what is allowed."""
+    known = [s for s in plan.moves if s.vm and cluster.has_vm(s.vm) and all(cluster.has_host(h) for h in s.hosts)]
+    for host, count in sorted(Counter(host for step in known for host in step.hosts).items()):
+        yield count, policy.budget.per_host.moves, f"{count} moves come to or leave {host}, the budget allows"
+    sites = {step.id: {cluster.host(host).labels.get("site") for host in step.hosts} - {None} for step in known}
+    for line in {frozenset(ends) for ends in sites.values() if len(ends) == 2}:
+        crossing = [step for step in known if sites[step.id] == line]
+        gib = sum(cluster.vm(step.move.vm).memory_mib for step in crossing) / MIB_PER_GIB
+        between, limits = " and ".join(sorted(map(str, line))), policy.budget.between_sites
+        yield len(crossing), limits.moves, f"moves {len(crossing)} guests between {between}, the budget allows"
+        yield gib, limits.gib, f"moves {gib:.1f} GiB between {between}, the budget allows"
 
 
 def _by_rank(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[Objection]:

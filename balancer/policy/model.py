@@ -21,11 +21,11 @@ from balancer.domain.value import Amount, Count, Flag, Name, Share, Value
 from balancer.domain.violation import Violation
 from balancer.objectives import EvenLoad, FewMoves, LeastPower
 from balancer.policy.dial import Aggressiveness, dialled, sets
+from balancer.policy.pace import Budget, Stability
 from balancer.policy.parts import deep, part_of
 from balancer.policy.windows import Date, Window, Zone, misplaced_when, unknown_windows
 
 POLICY_SCHEMA: Final = "balancer.policy/1"
-AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
 
 
 class Objectives(Value):
@@ -52,16 +52,6 @@ WISHES = Objectives(even_load=EvenLoad(weight=1.0), least_power=LeastPower(weigh
 """What is wished for where a policy names no objectives."""
 
 
-class Budget(Value):
-    """What one cycle may spend; what is absent is not limited."""
-
-    moves: Count | None = Field(default=None, description="guests that are moved", examples=[30])
-    gib: Amount | None = Field(default=None, description="memory that is copied, in GiB", examples=[500])
-    concurrent_per_host: AtLeastOne = Field(
-        default=2, description="migrations to or from one host at the same time", examples=[2]
-    )
-
-
 class PowerRules(Value):
     """When hosts may be switched off and on."""
 
@@ -82,15 +72,6 @@ class DemandRules(Value):
     )
 
 
-class Stability(Value):
-    """What keeps guests from going back and forth."""
-
-    minimum_gain: Amount = Field(
-        default=0.001, description="a plan has to lower J by more than this, or mend a promise"
-    )
-    cooldown_minutes: Amount = Field(default=15.0, description="a guest that was moved stays put for this long")
-
-
 class Effort(Value):
     """How hard to look for a better placement; work is bounded, not time, so that plans can be made again."""
 
@@ -109,7 +90,6 @@ class MigrationRules(Value):
     bandwidth_mib_per_s: Amount | None = Field(
         default=None, description="of each migration; absent: no limit", examples=[800]
     )
-    concurrent: AtLeastOne = Field(default=8, description="migrations at the same time in the whole cluster")
 
 
 class Freeze(StrEnum):

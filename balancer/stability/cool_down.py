@@ -1,4 +1,4 @@
-"""After a move a guest is left in peace for a while; each failure in a row doubles it.
+"""After a move a guest is left in peace for a while, and so is a switched host; each failure in a row doubles it.
 
 until = last touched + wait * 2^min(failures, 6)
 """

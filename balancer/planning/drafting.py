@@ -1,0 +1,94 @@
+"""A draft: a placement that is wanted, in an order that can be carried out, cut to what the budget allows on each host.
+
+What finds no safe order is asked again without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from balancer.domain.cluster import Cluster
+from balancer.domain.host import HostState
+from balancer.domain.plan import Because, Kept
+from balancer.planning.cutting import cut_to_budget
+from balancer.planning.durations import migration_cost
+from balancer.planning.order import Schedule, order
+from balancer.planning.question import Question
+from balancer.policy.model import Policy
+from balancer.solving import Decision, Problem, find_placement
+
+MOST_ATTEMPTS = 3  # each leaves out the guests for which the last one found no safe order
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A decision with its order: what will be, and what could not be ordered or paid for."""
+
+    question: Question
+    decision: Decision
+    schedule: Schedule
+    later: Cluster
+    asleep: tuple[str, ...] = ()
+    woken: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.question.problem.cluster
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.schedule.timed or self.asleep or self.woken)
+
+    def staying_put(self) -> Draft:
+        """Return the draft in which nothing is done after all."""
+        return replace(self, schedule=Schedule(), later=self.cluster, asleep=(), woken=(), kept=())
+
+
+def draft_of(question: Question, policy: Policy) -> Draft:
+    """Decide, order, and ask again without what finds no safe order."""
+    unordered: frozenset[str] = frozenset()
+    draft = _draft(question, question.problem, policy)
+    for _ in range(MOST_ATTEMPTS - 1):
+        lost = frozenset(move.vm for move in draft.schedule.dropped)
+        if not lost:
+            break
+        unordered |= lost
+        narrower = replace(question.problem, may_move=question.problem.may_move - unordered)
+        bound = draft.decision.bound  # of the wider question, so it holds for the narrower one too
+        draft = _draft(question, narrower, policy)
+        draft = replace(draft, decision=replace(draft.decision, bound=bound, proved_optimal=False))
+    unsafe = tuple(Kept(subject=f"vm:{name}", because=Because.NO_SAFE_ORDER) for name in sorted(unordered))
+    return replace(draft, kept=(*draft.kept, *unsafe))
+
+
+def _draft(question: Question, problem: Problem, policy: Policy) -> Draft:
+    cluster, decision = problem.cluster, find_placement(problem)
+    wanted_asleep = frozenset(host.name for host in cluster.hosts if host.is_on) - decision.placement.on
+    woken = tuple(host.name for host in cluster.hosts if not host.is_on and host.name in decision.placement.on)
+    cap = policy.migration.bandwidth_mib_per_s
+    schedule = order(
+        cluster,
+        decision.placement.moves_from(cluster),
+        problem.shapes,
+        lambda move: migration_cost(cluster, move, cap).seconds,
+        policy.budget.concurrent_per_host,
+        {name: cluster.host(name).boot_seconds for name in woken},
+        wanted_asleep,
+    )
+    schedule, kept = cut_to_budget(schedule, cluster, policy.budget)
+    later = cluster
+    for item in schedule.timed:
+        later = later.after(item.move)
+    if kept:
+        woken = tuple(host for host in woken if later.guests_of(host))  # for whom the others have to wait
+    asleep = tuple(sorted(host for host in wanted_asleep if _is_empty(later, host, policy)))
+    for name in woken:
+        later = later.with_host(name, state=HostState.UP, cordoned=False)
+    later = later.with_hosts(HostState.STANDBY, *asleep)
+    return Draft(question, decision, schedule, later, asleep, woken, kept)
+
+
+def _is_empty(later: Cluster, host: str, policy: Policy) -> bool:
+    left = later.guests_of(host)
+    return not left or (policy.power.accept_shut_off_guests and not any(vm.is_active for vm in left))
