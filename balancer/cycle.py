@@ -45,11 +45,15 @@ class Cycle:
 
 
 def run_cycle(site: Site, policy: Policy) -> Cycle:
-    """Look at the site and plan, under the policy in force now; nothing is touched."""
+    """Look at the site and plan, under the policy in force now; no guest and no host is touched.
+
+    What is wished for is remembered: it has to last.
+    """
     policy = policy.at(site.clock.now())
     seen = look_and_expect(site, policy)
-    memory = site.remembered(policy)
-    return think(seen, policy, memory)
+    cycle = think(seen, policy, site.remembered(policy))
+    site.remember(cycle.seen, cycle.plan)
+    return cycle
 
 
 def look_and_expect(site: Site, policy: Policy) -> Cluster:
@@ -64,4 +68,4 @@ def think(seen: Cluster, policy: Policy, memory: Memory) -> Cycle:
     """Plan for a cluster and prove the plan: values in, values out, so that last night can be decided again."""
     policy = policy.at(seen.taken_at)
     plan = make_plan(seen, policy, memory)
-    return Cycle(seen, memory, plan, verify(plan, seen, policy))
+    return Cycle(seen, memory, plan, verify(plan, seen, policy, memory))

@@ -26,7 +26,7 @@ from balancer.history.base import READING_COLUMNS, History
 from balancer.platforms import open_platform
 from balancer.policy import Policy
 from balancer.power import open_switches
-from balancer.stability.cool_down import cooling_until
+from balancer.remembering import news_of_drains, recall
 from balancer.store import open_store
 
 if TYPE_CHECKING:
@@ -71,19 +71,23 @@ class Site:
             log.warning("planning without history", cause=str(cause))
             return pd.DataFrame(columns=list(READING_COLUMNS))
 
-    def remembered(self, policy: Policy) -> Memory:
-        """Return cool-downs and what running plans hold."""
-        touched = {
-            touch.subject.removeprefix("vm:"): (touch.last_at, touch.failures)
-            for touch in self.acting.store.memory.touches().values()
-            if touch.subject.startswith("vm:")
-        }
-        held = [runner.held() for runner in self.runners]
-        return Memory(
-            cooling_until=cooling_until(touched, policy.stability.cooldown_minutes, self.clock.now()),
-            held_vms=frozenset().union(*(one.vms for one in held)),
-            held_hosts=frozenset().union(*(one.hosts for one in held)),
-        )
+    def remembered(self, policy: Policy, watching: bool = True) -> Memory:
+        """Return cool-downs, wishes, what was spent within the hour and what running plans hold.
+
+        watching: this look is one of many, so a wish that is new has yet to last
+        """
+        return recall(self.acting.store, policy, self.clock.now(), self.runners, watching)
+
+    def remember(self, seen: Cluster, plan: Plan) -> None:
+        """Keep for the next cycle what this one wished for."""
+        if not plan.refused:  # a cycle that could not think says nothing about what is wanted
+            self.acting.store.memory.wish({wish.what: wish.since for wish in plan.wanted}, self.clock.now())
+        self.note_drains(seen)
+
+    def note_drains(self, seen: Cluster) -> None:
+        """Say once of each drained host that it has become empty, or that it is so no longer."""
+        for news in news_of_drains(self.acting.store, seen):
+            log.info(news)
 
     # -- acting
 

@@ -75,6 +75,7 @@ def test_every_part_is_on_the_map() -> None:
         "commands",
         "embedded",
         "leadership",
+        "remembering",
         "saved",
         "settings",
         "__init__",

@@ -14,7 +14,7 @@ from balancer.commands.exits import DONE, ERROR, REFUSED
 from balancer.commands.opening import PolicyPath, SitePath, is_embedded, policy_path, the_policy, the_site
 from balancer.commands.screen import err, out
 from balancer.commands.thinking import SavePath
-from balancer.cycle import run_cycle
+from balancer.cycle import look_and_expect, run_cycle
 from balancer.domain.plan import Mode, Plan
 from balancer.embedded import live_a_day
 from balancer.errors import Fault, InputError
@@ -59,14 +59,14 @@ def run(
 
 def _run_once(site: Site, policy: Policy, lease_seconds: float, save: Path | None) -> int:
     if policy.at(site.clock.now()).mode is not Mode.ACT:
-        return _show(site, policy, save)[0]
+        return show_cycle(site, policy, save)[0]
     with leading(site, lease_seconds):
-        _settle(site, policy)
-        code, plan = _show(site, policy, save)
-        return code if plan is None else _carry_out(site, plan, policy)
+        settle_aloud(site, policy)
+        code, plan = show_cycle(site, policy, save)
+        return code if plan is None else carry_out(site, plan, policy)
 
 
-def _settle(site: Site, policy: Policy) -> None:
+def settle_aloud(site: Site, policy: Policy) -> None:
     """Settle what an earlier run left; what still goes on is waited for, so that the next plan knows how it ended."""
     give_up = site.clock.now() + LONGEST_WAIT_FOR_THE_PAST
     said: set[str] = set()
@@ -81,7 +81,7 @@ def _settle(site: Site, policy: Policy) -> None:
         site.clock.sleep(limits_of(policy).poll_seconds)
 
 
-def _show(site: Site, policy: Policy, save: Path | None) -> tuple[int, Plan | None]:
+def show_cycle(site: Site, policy: Policy, save: Path | None) -> tuple[int, Plan | None]:
     """Print what this cycle found; the plan comes back when it may be carried out."""
     with err.status("looking and thinking ..."):
         cycle = run_cycle(site, policy)
@@ -104,20 +104,20 @@ def apply(
     settings, proposed = load_settings(), read(plan, Plan)
     with the_site(site) as opened, leading(opened, settings.lease_seconds):
         wanted = the_policy(policy, opened.name)
-        _settle(opened, wanted)
+        settle_aloud(opened, wanted)
         now = opened.clock.now()
         if now > proposed.valid_until:
             raise InputError(
                 [Fault(str(plan), f"was valid until {proposed.valid_until:%Y-%m-%d %H:%M}", "make it anew")]
             )
-        fresh = run_cycle(opened, wanted).seen
-        objections = verify(proposed, fresh, wanted)
+        fresh = look_and_expect(opened, wanted)
+        objections = verify(proposed, fresh, wanted, opened.remembered(wanted))
         if objections:
             raise InputError([Fault(str(plan), str(objection)) for objection in objections])
-        return _carry_out(opened, proposed, wanted)
+        return carry_out(opened, proposed, wanted)
 
 
-def _carry_out(site: Site, plan: Plan, policy: Policy) -> int:
+def carry_out(site: Site, plan: Plan, policy: Policy) -> int:
     runner = site.begin(plan, policy)
     _watch(site, runner, limits_of(policy).poll_seconds)
     report = site.finish(runner)

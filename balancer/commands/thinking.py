@@ -97,7 +97,7 @@ def _cycle(snapshot: Path | None, site: Path | None, policy: Path | None) -> tup
         return think(seen, wanted, NOTHING_REMEMBERED), wanted
     with the_site(site) as opened:
         wanted = the_policy(policy, opened.name).at(opened.clock.now())
-        return think(look_and_expect(opened, wanted), wanted, opened.remembered(wanted)), wanted
+        return think(look_and_expect(opened, wanted), wanted, opened.remembered(wanted, watching=False)), wanted
 
 
 def _exit_code(cycle: Cycle, exit_zero: bool) -> int:

@@ -111,6 +111,11 @@ def is_cordoned(case: Case) -> str:
     return "" if case.marks.cordon is not None else "it is not cordoned"
 
 
+def is_not_drained(case: Case) -> str:
+    drain = case.site.store.drains.all().get(case.host)
+    return f"it is kept for maintenance: {drain.why}; balancer host undrain {case.host}" if drain else ""
+
+
 def bmc_sees_it_on(case: Case) -> str:
     switch = case.site.switch_of(case.host)
     if switch is None:
@@ -162,5 +167,5 @@ ALWAYS: tuple[Condition, ...] = (
     defines_no_shut_off_guest,
     hypervisor_lists_nothing,
 )
-WHEN_PROVEN: tuple[Condition, ...] = (bmc_is_its_own, is_not_quarantined, wake_is_proven)
+WHEN_PROVEN: tuple[Condition, ...] = (is_not_drained, bmc_is_its_own, is_not_quarantined, wake_is_proven)
 WHEN_TESTING: tuple[Condition, ...] = (bmc_is_not_anothers,)

@@ -14,6 +14,7 @@ from balancer.domain.vm import Vm, VmState
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.work import power_state
 from balancer.power.base import PowerState
+from balancer.store.drains import Drain
 from balancer.store.journal import EntryState, JournalEntry
 from balancer.store.marks import HostMarks
 
@@ -25,9 +26,10 @@ def look(site: ActingSite) -> Cluster:
     """Look at all hosts and guests, and explain the silence of those hosts that the balancer knows the reason of."""
     unsettled = site.store.journal.unsettled()
     seen = site.platform.observe()
-    marks = site.store.marks.all()
-    states = _explained(site, seen, marks, unsettled)
-    hosts = tuple(_remembered(site, host, marks.get(host.name, HostMarks(host.name)), states) for host in seen.hosts)
+    marks, drains = site.store.marks.all(), site.store.drains.all()
+    states = _explained(site, seen, marks, drains, unsettled)
+    remembered = (_remembered(site, host, marks.get(host.name, HostMarks(host.name)), states) for host in seen.hosts)
+    hosts = tuple(_drained(host) if host.name in drains else host for host in remembered)
     explained = {f"host:{name}" for name in states}
     doubts = [d for d in seen.doubts if not (d.subject in explained and d.kind == "unreachable")]
     vms = tuple(_at_rest_on_a_sleeper(vm, states) for vm in seen.vms)
@@ -43,7 +45,11 @@ def look(site: ActingSite) -> Cluster:
 
 
 def _explained(
-    site: ActingSite, seen: Cluster, marks: Mapping[str, HostMarks], unsettled: Iterable[JournalEntry]
+    site: ActingSite,
+    seen: Cluster,
+    marks: Mapping[str, HostMarks],
+    drains: Mapping[str, Drain],
+    unsettled: Iterable[JournalEntry],
 ) -> dict[str, HostState]:
     """Return the true state of each silent host whose silence is explained; the others stay unreachable."""
     begun = {entry.step.host: entry.action for entry in unsettled if entry.state is EntryState.BEGUN}
@@ -57,7 +63,21 @@ def _explained(
             found[name] = HostState.DRAINING
         elif name in site.switches:
             to_ask.append(name)
-    return found | _seen_by_their_bmc(site, seen, marks, to_ask)
+    found |= _seen_by_their_bmc(site, seen, marks, to_ask)
+    return found | {
+        name: HostState.MAINTENANCE for name in silent if name not in found and _is_worked_on(seen, drains, name)
+    }
+
+
+def _is_worked_on(seen: Cluster, drains: Mapping[str, Drain], name: str) -> bool:
+    """Whether a host is silent because somebody works on it: it was drained, and seen empty before it went silent."""
+    return name in drains and drains[name].empty_since is not None and not seen.active_on(name)
+
+
+def _drained(host: Host) -> Host:
+    """A drained host takes no guests, and lets go of those that it has."""
+    state = HostState.DRAINING if host.state is HostState.UP else host.state
+    return host.model_copy(update={"drained": True, "cordoned": True, "state": state})
 
 
 def _seen_by_their_bmc(

@@ -19,6 +19,8 @@ def reasons_against_power_on(site: ActingSite, host: str, limits: Limits) -> lis
     """Say what speaks against waking a host: the balancer wakes what it put to sleep, and what the policy lists."""
     if site.switch_of(host) is None:
         return [f"{host} has no BMC in the site file"]
+    if host in site.store.drains.all():
+        return [f"{host} is kept for maintenance; for a person: balancer power wake {host}"]
     if site.platform.answers(host) or site.store.marks.of(host).asleep_by_us or host in limits.wake:
         return []
     return [f"{host} was not put to sleep by the balancer, and the policy does not list it under `power: wake`"]

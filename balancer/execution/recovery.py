@@ -13,6 +13,7 @@ from balancer.execution.acting_site import ActingSite
 from balancer.execution.limits import Limits
 from balancer.execution.migration import TIME_TO_ABORT_SECONDS, ask_to_stop, ending_of, order_of, status_of
 from balancer.execution.power_on import awake
+from balancer.execution.remembering import remember
 from balancer.execution.report import Ending, Result
 from balancer.execution.runner import Held
 from balancer.execution.work import power_state, seconds_since_begun
@@ -78,6 +79,8 @@ def _write(site: ActingSite, entry: JournalEntry, settled: Settled) -> None:
             site.store.journal.settle(entry.id, EntryState.BEGUN, settled.words, site.now)
         return
     site.store.journal.settle(entry.id, _IN_THE_JOURNAL[settled.verdict], settled.words, site.now)
+    if settled.verdict is not Verdict.UNKNOWN:
+        remember(site, entry, succeeded=settled.verdict is Verdict.DONE)
 
 
 def _say(entry: JournalEntry, verdict: Verdict, words: str = "", alarm: bool = False) -> Settled:

@@ -12,6 +12,7 @@ from balancer.domain.plan import Action, Plan, Step
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.limits import Limits
 from balancer.execution.looking import look
+from balancer.execution.remembering import remember
 from balancer.execution.report import Ending, Outcome, Progress, Result, RunReport, StepProgress
 from balancer.execution.starting import Gate, Refused, Waits, start
 from balancer.execution.work import Work
@@ -91,6 +92,10 @@ class Runner:
             hosts=frozenset(host for step in open_steps for host in step.hosts),
         )
 
+    def still_to_move(self) -> tuple[Step, ...]:
+        """Return the moves that have not ended: what the plan will yet spend."""
+        return tuple(step for step in self._plan.moves if step.id not in self._outcomes)
+
     def _listed(self) -> tuple[Outcome, ...]:
         outcomes = dict(self._outcomes)
         return tuple(outcomes[step.id] for step in self._plan.steps if step.id in outcomes)
@@ -133,13 +138,9 @@ class Runner:
                 self._end(step, ending, started)
 
     def _remember(self, step: Step, work: Work, ending: Ending) -> None:
-        """Remember what was touched, for cool-downs and budgets."""
-        if ending.result is Result.REFUSED or step.action in {Action.CORDON, Action.UNCORDON}:
-            return
-        subject = f"vm:{work.entry.vm_id or step.vm}" if step.is_move else f"host:{step.host}"
-        self._site.store.memory.touch(subject, self._site.now, failed=ending.result is not Result.DONE)
-        if step.is_move:
-            self._site.store.memory.spend(self._site.now, 1, step.memory_mib)
+        """Remember what was touched, for cool-downs and budgets; an end that nobody saw, once it is seen."""
+        if ending.result not in {Result.REFUSED, Result.UNKNOWN}:
+            remember(self._site, work.entry, succeeded=ending.result is Result.DONE)
 
     def _end(self, step: Step, ending: Ending, started: datetime | None = None) -> None:
         outcome = Outcome(step, ending.result, ending.detail, self._site.now, started, ending.alarm)

@@ -23,7 +23,7 @@ from balancer.planning.gains import Gains, companions
 from balancer.planning.question import Question, ask
 from balancer.policy.model import Policy
 from balancer.solving import Problem
-from balancer.stability.hold import WAKING, Hold, dispensable, relief_of, relieved, wanted
+from balancer.stability.hold import WAKING, Hold, dispensable, is_about_sleep, relief_of, relieved, wanted
 from balancer.stability.payback import seconds_to_pay_back
 
 
@@ -114,6 +114,15 @@ class _Wishes:
         self._now = now
 
     def choice(self) -> Choice:
+        """Return what lasts of the wishes. Doubt lets nothing sleep, and says nothing about whether it could."""
+        choice = self._lasting()
+        if not self._free.cluster.doubts:
+            return choice
+        known = {wish.what for wish in choice.wanted}
+        asleep = (what for what in self._memory.wishes if is_about_sleep(what) and what not in known)
+        return replace(choice, wanted=(*choice.wanted, *wanted(tuple(asleep), self._memory.wishes, self._now)))
+
+    def _lasting(self) -> Choice:
         if not is_worth_it(self._free, self._policy):
             return Choice(self._free.staying_put(), (), self._too_small())
         rested, wishes, kept = self._with_lasting_sleep()

@@ -11,7 +11,7 @@ def plan_sentence(plan: Plan) -> str:
     if plan.refused:
         return f"Refused: {plan.refused}."
     if plan.is_empty:
-        return "Nothing to do: " + _why_nothing(plan)
+        return _waiting(plan) or "Nothing to do: " + _why_nothing(plan)
     parts = [part for part in (_waking(plan.summary), _moving(plan.summary), _sleeping(plan.summary)) if part]
     return _joined(parts) + f"; {_effect(plan.summary)}."
 
@@ -23,6 +23,15 @@ def gap_sentence(summary: Summary) -> str:
     if summary.gap is None:
         return "no bound is known for this cluster"
     return f"at most {max(summary.gap, 0.0):.1%} of what could be gained is left"
+
+
+def _waiting(plan: Plan) -> str:
+    """Say what is wanted and has not been for long enough; empty where nothing is."""
+    waiting = [kept for kept in plan.kept if kept.because is Because.NOT_LASTING_YET]
+    if not waiting:
+        return ""
+    more = f", and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+    return f"Nothing to do yet: {waiting[0].subject.partition(':')[2]} {waiting[0].detail}{more}."
 
 
 def _why_nothing(plan: Plan) -> str:

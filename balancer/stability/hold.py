@@ -18,6 +18,7 @@ from balancer.domain.host import RESOURCES
 from balancer.domain.plan import Wanted
 
 WAKING = "wake"
+SLEEP = "sleep:"
 NOTEWORTHY = 0.005  # of a host: what swings less is noise, no relief
 
 
@@ -28,7 +29,11 @@ def relief_of(host: str) -> str:
 
 def dispensable(count: int) -> str:
     """Return how the wish to have at least so many hosts asleep more is known."""
-    return f"sleep:{count}"
+    return f"{SLEEP}{count}"
+
+
+def is_about_sleep(wish: str) -> bool:
+    return wish.startswith(SLEEP)
 
 
 def relieved(now: Cluster, later: Cluster) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from balancer.store.audit import Audit
 from balancer.store.database import Database, open_database
+from balancer.store.drains import Drains
 from balancer.store.journal import Journal
 from balancer.store.lease import Lease
 from balancer.store.marks import Marks
@@ -20,6 +21,7 @@ class Store:
         self.lease = Lease(database)
         self.audit = Audit(database)
         self.memory = Memory(database)
+        self.drains = Drains(database)
 
     def close(self) -> None:
         self._database.close()

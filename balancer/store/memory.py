@@ -1,4 +1,4 @@
-"""What steadies the balancer: when each thing was last touched, what was spent, what is intended."""
+"""What steadies the balancer: what was touched and left when, what was spent, wished for, intended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, insert, select, update
 
 from balancer.store.database import Database
-from balancer.store.tables import intentions, spending, touches
+from balancer.store.tables import departures, intentions, spending, touches, watch, wishes
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,28 @@ class Touch:
 
 @dataclass(frozen=True)
 class Spent:
-    """What moving has cost so far."""
+    """What moving has cost so far, and when the first of it was spent."""
 
     moves: int = 0
     mib: float = 0.0
+    oldest_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Departure:
+    """The host that a guest (`vm:<key>`) left last."""
+
+    subject: str
+    source: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Watch:
+    """When the last cycle looked, and since when each of its wishes has been there in every cycle."""
+
+    at: datetime
+    since: Mapping[str, datetime]
 
 
 @dataclass(frozen=True)
@@ -67,9 +85,37 @@ class Memory:
     def spent_since(self, since: datetime) -> Spent:
         """Return what was spent on moves from a moment on."""
         with self._database.reading("read what was spent") as connection:
-            question = select(func.sum(spending.c.moves), func.sum(spending.c.mib)).where(spending.c.at >= since)
-            moves, mib = connection.execute(question).one()
-        return Spent(int(moves or 0), float(mib or 0.0))
+            question = select(func.sum(spending.c.moves), func.sum(spending.c.mib), func.min(spending.c.at))
+            moves, mib, oldest = connection.execute(question.where(spending.c.at >= since)).one()
+        return Spent(int(moves or 0), float(mib or 0.0), oldest)
+
+    def leave(self, subject: str, source: str, at: datetime) -> None:
+        """Remember which host a guest left."""
+        with self._database.writing(f"remember where {subject} came from") as connection:
+            connection.execute(delete(departures).where(departures.c.subject == subject))
+            connection.execute(insert(departures).values(subject=subject, source=source, at=at))
+
+    def departures_since(self, since: datetime) -> tuple[Departure, ...]:
+        """Return which hosts guests left from a moment on."""
+        with self._database.reading("read where guests came from") as connection:
+            rows = connection.execute(select(departures).where(departures.c.at >= since))
+            return tuple(Departure(row.subject, row.source, row.at) for row in rows)
+
+    def wish(self, since: Mapping[str, datetime], at: datetime) -> None:
+        """Remember what a cycle wished for; whatever it did not is forgotten."""
+        with self._database.writing("remember the wishes") as connection:
+            connection.execute(delete(wishes))
+            if since:
+                connection.execute(insert(wishes), [{"what": what, "since": moment} for what, moment in since.items()])
+            if not connection.execute(update(watch).values(at=at)).rowcount:
+                connection.execute(insert(watch).values(one=1, at=at))
+
+    def watched(self) -> Watch | None:
+        """Return the wishes of the last cycle, and when it looked; None where there was none."""
+        with self._database.reading("read the wishes") as connection:
+            at = connection.execute(select(watch.c.at)).scalar_one_or_none()
+            since = {row.what: row.since for row in connection.execute(select(wishes))}
+        return None if at is None else Watch(at, since)
 
     def intend_sleep(self, host: str, why: str, at: datetime) -> None:
         """Remember that a host is to be emptied for sleep; an intention that stands keeps its age."""

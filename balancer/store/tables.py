@@ -114,3 +114,35 @@ intentions = Table(
     Column("since", Moment, nullable=False),
     Column("why", Text, nullable=False),
 )
+
+departures = Table(
+    "departures",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("source", String, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+wishes = Table(
+    "wishes",
+    metadata,
+    Column("what", String, primary_key=True),
+    Column("since", Moment, nullable=False),
+)
+
+watch = Table(
+    "watch",
+    metadata,
+    Column("one", Integer, primary_key=True),  # always 1: one cluster is watched
+    Column("at", Moment, nullable=False),
+)
+
+drains = Table(
+    "drains",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("since", Moment, nullable=False),
+    Column("who", String, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("empty_since", Moment),
+)

@@ -23,7 +23,11 @@ from .product import Product
 
 pytestmark = pytest.mark.lab
 
-DIRECT = "demand: {window_minutes: 0.1, quantile: 0.5}\nstability: {cooldown_minutes: 0, minimum_gain: 0.001}\n"
+NO_WAITING = (
+    "stability: {minimum_gain: 0.001, hold_minutes: 0, sleep_after_minutes: 0, "
+    "cooldown_minutes: 0, host_cooldown_minutes: 0, payback_minutes: 1000000}\n"
+)
+DIRECT = "demand: {window_minutes: 0.1, quantile: 0.5}\n" + NO_WAITING
 """No waiting for needs to last: a story has minutes, not hours."""
 
 EVEN = DIRECT + "objectives: {even_load: {weight: 1, cpu: 1, memory: 0.1}, few_moves: {weight: 0.002}}"

@@ -187,8 +187,8 @@ class TestMemory:
     def test_what_was_spent_is_counted_from_a_moment_on(self, store: Store) -> None:
         store.memory.spend(NOON, 2, 4096)
         store.memory.spend(LATER, 1, 512)
-        assert store.memory.spent_since(LATER) == Spent(1, 512)
-        assert store.memory.spent_since(NOON) == Spent(3, 4608)
+        assert store.memory.spent_since(LATER) == Spent(1, 512, LATER)
+        assert store.memory.spent_since(NOON) == Spent(3, 4608, NOON)
         assert store.memory.spent_since(LATER + timedelta(seconds=1)) == Spent()
 
     def test_an_intention_keeps_its_age_until_it_is_dropped(self, store: Store) -> None:
