@@ -26,6 +26,7 @@ POLICY = """\
 schema: balancer.policy/1
 mode: {mode}
 objectives: {{even_load: {{weight: 1.0}}}}
+stability: {{hold_minutes: 0}}
 interval_seconds: {interval_seconds}
 """
 

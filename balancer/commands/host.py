@@ -65,7 +65,7 @@ class Standing:
     def exit_code(self) -> int:
         if self.is_silent or self.stuck:
             return REFUSED
-        return DONE if self.is_empty else THERE_IS_A_PLAN
+        return DONE if self.is_empty or self.is_off else THERE_IS_A_PLAN
 
 
 @app.command()
@@ -89,7 +89,7 @@ def drain(
             standing = _carry_out(opened, rules, host, wait)
         else:
             standing = _standing(opened, rules, host)
-            if not (standing.is_empty or standing.is_silent):
+            if not (standing.is_empty or standing.is_silent or standing.is_off):
                 out.print(plan_text(standing.plan, standing.seen, out.width))
             standing = _watch(opened, rules, standing) if wait else standing
         _say(standing, rules)

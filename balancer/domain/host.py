@@ -136,7 +136,7 @@ class Host(Value):
     @property
     def is_being_emptied(self) -> bool:
         """Whether guests have to leave it, and its room is not to be counted on."""
-        return self.drained or self.state in {HostState.DRAINING, HostState.MAINTENANCE}
+        return (self.drained and self.is_on) or self.state in {HostState.DRAINING, HostState.MAINTENANCE}
 
     @property
     def idle_watts(self) -> float:
