@@ -59,13 +59,14 @@ def _against(later: Cluster, vm: Vm, host: Host, policy: Policy) -> tuple[str, b
         return "it is in doubt", False
     move = Move(vm.name, vm.host, host.name)
     before = policy.violations(later)
+    at_rest = worsened(before, policy.violations(later.after(move)))
+    telling: Violation | None = next((v for v in at_rest if v.promise != HEADROOM), next(iter(at_rest), None))
+    if telling is not None:
+        return str(telling), telling.promise == HEADROOM
     # A guest that is pinned breaks its promise by moving, whatever the target: only the state in flight shows that.
-    broken = worsened(before, policy.violations(later.while_moving(move)))
-    broken = [v for v in broken if not v.at_rest_only] + worsened(before, policy.violations(later.after(move)))
-    if not broken:
-        return None
-    telling: Violation = next((v for v in broken if v.promise != HEADROOM), broken[0])
-    return str(telling), telling.promise == HEADROOM
+    in_flight = worsened(before, policy.violations(later.while_moving(move)))
+    pinning = next((v for v in in_flight if not v.at_rest_only), None)
+    return (f"{pinning.promise}: it has to stay where it is", False) if pinning is not None else None
 
 
 def _listed(against: dict[str, str]) -> str:

@@ -82,7 +82,7 @@ REASONS = {
         "h1 64: a=8 | h2 64: | h3 64:",
         "constraints: [{kind: stay, name: pinned, vms: [a]}]",
         Because.NO_HOST_ALLOWED,
-        "pinned: a is being moved to h2",
+        "pinned: it has to stay where it is",
     ),
     "a rule holds it": (
         "h1 64: a=8@db | h2 64: b=8@db | h3 64: c=8@db",

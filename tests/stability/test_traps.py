@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from balancer.domain.plan import Action
-from tests.stability.town import SHORT_SIGHTED, Town, constantly, rules, swinging
+from balancer.cycle import Cycle, run_cycle
+from balancer.domain.plan import Action, Plan
+from balancer.simulation.machines import constantly
+from tests.stability.town import SHORT_SIGHTED, Town, rules, swinging
 
 EVEN = SHORT_SIGHTED + "objectives: {even_load: {weight: 1}, few_moves: {weight: 0.002}}\n"
 SAVER = SHORT_SIGHTED + "objectives: {even_load: {weight: 0.1}, least_power: {weight: 1}, few_moves: {weight: 0.002}}\n"
@@ -60,7 +62,7 @@ class TestOscillation:
         assert cycle.memory.moves_spent == len(moved)
 
     @staticmethod
-    def _reborn(town: Town) -> list:  # type: ignore[type-arg]
+    def _reborn(town: Town) -> list[Cycle]:
         town.restart()
         return town.live(5)
 
@@ -135,7 +137,5 @@ class TestStorm:
         return town
 
     @staticmethod
-    def _plan(town: Town):  # type: ignore[no-untyped-def]
-        from balancer.cycle import run_cycle
-
+    def _plan(town: Town) -> Plan:
         return run_cycle(town.site, town.policy).plan

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from balancer.clock import HandSetClock
 from balancer.cycle import Cycle, run_cycle
@@ -66,7 +67,7 @@ class Town:
         homes: Mapping[str, Sequence[str]],
         policy: Policy,
         loads: Mapping[str, LoadCurve],
-        **host: object,
+        **host: Any,
     ) -> None:
         self.folder, self.policy = folder, policy
         self.clock = HandSetClock(NOON)
