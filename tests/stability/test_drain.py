@@ -91,8 +91,8 @@ def test_it_comes_back_drained_from_a_reboot_and_alarms_nobody_meanwhile(tmp_pat
 
 def test_a_silent_host_that_was_not_seen_empty_stays_in_doubt(tmp_path: Path) -> None:
     town = drained(tmp_path)
-    town.site.look()
     town.world.make_unreachable("h1")
+    town.restart()
     seen = town.site.look()
     assert [doubt.subject for doubt in seen.doubts] == ["host:h1"]
     assert seen.host("h1").state is HostState.UNREACHABLE

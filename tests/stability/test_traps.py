@@ -9,7 +9,7 @@ import pytest
 from balancer.cycle import Cycle, run_cycle
 from balancer.domain.plan import Action, Plan
 from balancer.simulation.machines import constantly
-from tests.stability.town import SHORT_SIGHTED, Town, rules, swinging
+from tests.stability.town import NOON, SHORT_SIGHTED, Town, rules, swinging
 
 EVEN = SHORT_SIGHTED + "objectives: {even_load: {weight: 1}, few_moves: {weight: 0.002}}\n"
 SAVER = SHORT_SIGHTED + "objectives: {even_load: {weight: 0.1}, least_power: {weight: 1}, few_moves: {weight: 0.002}}\n"
@@ -61,6 +61,22 @@ class TestOscillation:
         assert set(cycle.memory.came_from.values()) == {"h1"}
         assert cycle.memory.moves_spent == len(moved)
 
+    def test_what_was_wanted_before_a_long_silence_has_to_last_anew(self, tmp_path: Path) -> None:
+        busy = {f"left-{n}": constantly(3.0) for n in range(4)}
+        town = Town(tmp_path, {"h1": list(busy), "h2": []}, rules(EVEN), busy)
+        town.live(10)
+        town.clock.sleep(3600)
+        cycle = town.live(5)[0]
+        assert cycle.plan.steps == ()
+        assert cycle.plan.wanted[0].since == cycle.seen.taken_at
+
+    def test_what_a_running_plan_will_yet_spend_counts_as_spent(self, tmp_path: Path) -> None:
+        town = Town(tmp_path, {"h1": ["g-1", "g-2", "g-3"], "h2": []}, rules(EVEN), {}, migration_mib_per_s=60.0)
+        town.site.acting.store.drains.ask("h1", "me", "new fans", town.clock.now())
+        town.site.begin(run_cycle(town.site, town.policy).plan, town.policy).advance()
+        memory = town.site.remembered(town.policy)
+        assert (memory.moves_spent, memory.gib_spent) == (3, 12.0)
+
     @staticmethod
     def _reborn(town: Town) -> list[Cycle]:
         town.restart()
@@ -104,22 +120,29 @@ class TestOrder:
 class TestStorm:
     """Trap 6: an action that goes on is read as failed, and started again."""
 
-    def test_a_migration_that_is_said_to_have_failed_and_runs_on_is_not_started_again(self, tmp_path: Path) -> None:
-        town = self._town(tmp_path)
-        town.platform.lies = True
-        town.live(10)
+    @pytest.mark.parametrize("hides", [False, True])
+    def test_a_migration_that_is_said_to_have_failed_and_runs_on_is_not_started_again(
+        self, tmp_path: Path, hides: bool
+    ) -> None:
+        town = self._town(tmp_path, NO_GUARDS + "interval_seconds: 60\n", mib_per_s=100.0)
+        town.platform.lies, town.platform.hides = True, hides
+        town.live(30)
         assert town.guests_on("h1") == set()
         assert set(town.platform.asked.values()) == {1}
 
-    def test_neither_is_it_after_a_restart_in_its_middle(self, tmp_path: Path) -> None:
-        town = self._town(tmp_path)
+    @pytest.mark.parametrize("hides", [False, True])
+    def test_neither_is_it_after_a_restart_in_its_middle(self, tmp_path: Path, hides: bool) -> None:
+        town = self._town(tmp_path, NO_GUARDS + "interval_seconds: 60\n", mib_per_s=100.0)
+        town.platform.hides = hides
         run = town.site.begin(self._plan(town), town.policy)
         run.advance()
         assert town.platform.asked
+        town.clock.sleep(30)
         town.restart()
-        town.live(10)
+        town.live(30)
         assert town.guests_on("h1") == set()
         assert set(town.platform.asked.values()) == {1}
+        assert town.site.acting.store.memory.spent_since(NOON).moves == 2
 
     def test_a_migration_that_fails_is_tried_again_ever_later(self, tmp_path: Path) -> None:
         town = self._town(tmp_path)
@@ -131,8 +154,9 @@ class TestStorm:
         assert town.platform.asked["g-2"] == 1
 
     @staticmethod
-    def _town(folder: Path) -> Town:
-        town = Town(folder, {"h1": ["g-1", "g-2"], "h2": [], "h3": []}, rules(EVEN), {}, migration_mib_per_s=60.0)
+    def _town(folder: Path, guards: str = "", mib_per_s: float = 60.0) -> Town:
+        homes = {"h1": ["g-1", "g-2"], "h2": [], "h3": []}
+        town = Town(folder, homes, rules(EVEN + guards), {}, migration_mib_per_s=mib_per_s)
         town.site.acting.store.drains.ask("h1", "me", "new fans", town.clock.now())
         return town
 

@@ -11,9 +11,11 @@ from typing import Any
 
 from balancer.clock import HandSetClock
 from balancer.cycle import Cycle, run_cycle
+from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Action
 from balancer.domain.site_file import SiteFile
 from balancer.domain.violation import hard_excess
+from balancer.domain.vm import VmState
 from balancer.errors import PlatformError
 from balancer.formats import read_text
 from balancer.platforms.base import MigrationOrder
@@ -44,12 +46,20 @@ def swinging(high: float, low: float, half_period_minutes: float, begins_high: b
 
 
 class CountingPlatform(SimulatedPlatform):
-    """Counts what it is asked to begin; may say that it failed although the migration runs."""
+    """Counts what it is asked to begin; may say that it failed although it runs, and not show that it does."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.asked: Counter[str] = Counter()
-        self.lies = False
+        self.lies = self.hides = False
+
+    def observe(self) -> Cluster:
+        seen = super().observe()
+        if not self.hides:
+            return seen
+        at_rest = {"moving_to": None, "migration_phase": None, "state": VmState.RUNNING}
+        vms = tuple(vm.model_copy(update=at_rest if vm.is_in_flight else {}) for vm in seen.vms)
+        return seen.model_copy(update={"vms": vms})
 
     def begin_migration(self, order: MigrationOrder) -> None:
         self.asked[order.move.vm] += 1
@@ -98,6 +108,8 @@ class Town:
     def restart(self) -> None:
         """Let the process die and another one begin with nothing but the store."""
         self.site.close()
+        before, self.platform = self.platform, CountingPlatform(self.world)
+        self.platform.asked, self.platform.lies, self.platform.hides = before.asked, before.lies, before.hides
         self.site = self._opened()
 
     def cycle(self) -> Cycle:
