@@ -90,11 +90,12 @@ class TestHold:
 
     def test_mending_a_promise_waits_for_nothing_and_does_only_that(self) -> None:
         # h1 is over its headroom by one guest; evenness alone would move several.
-        drawn = cluster("h1 64: " + " ".join(f"v{n}=4/1.5" for n in range(10)) + " | h2 64: | h3 64:")
+        drawn = cluster("h1 64: " + " ".join(f"v{n}=4/1.5" for n in range(10)) + " | h2 64: c=4/4 d=4/4 | h3 64:")
         plan = planned(drawn, EVEN, watched())
         assert plan.moves
         assert plan.unmet == ()
         assert all(step.because.startswith("mends headroom") for step in plan.moves)
+        assert {step.source for step in plan.moves} == {"h1"}
 
     def test_waking_for_a_promise_waits_for_nothing(self) -> None:
         plan = planned(cluster("h1 20: a=6 b=6 c=6 d=4 | h2 64 standby:"), SAVER, watched())
