@@ -43,8 +43,8 @@ def choose(cluster: Cluster, policy: Policy, memory: Memory, now: datetime) -> C
     if not _left_to_mend(wished.draft, policy):
         return wished
     needed = ask(cluster, policy, memory, now, mending=True)
-    if wished.draft is free and _allows_no_more(needed.problem, free.question.problem):
-        return wished
+    if wished.draft.question is free.question and _allows_no_more(needed.problem, free.question.problem):
+        return wished  # nothing was held back, so mending finds nothing more
     mended = _mended(needed, free, policy)
     if _unmended(mended, policy) < _unmended(wished.draft, policy):
         return replace(wished, draft=mended)
@@ -208,7 +208,9 @@ class _Wishes:
         problem = draft.question.problem
         free_to_go = problem.may_move & ((moved - held) | on_sleepers)
         narrower = replace(draft.question, problem=replace(problem, may_move=free_to_go))
-        return (_narrowed(self._free, narrower, self._policy) if free_to_go else draft.staying_put()), wishes, kept
+        if not free_to_go:
+            return replace(draft, question=narrower).staying_put(), wishes, kept
+        return _narrowed(self._free, narrower, self._policy), wishes, kept
 
     def _moves_that_gain_too_little(self, draft: Draft) -> Mapping[str, float]:
         """Return the moves that serve evenness alone and gain no more than the policy asks of each."""
