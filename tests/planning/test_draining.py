@@ -133,9 +133,10 @@ def test_a_pair_that_has_one_other_host_parts_and_the_second_stays() -> None:
 
 def test_a_cool_down_does_not_hold_an_evacuation_up() -> None:
     drawn = drained("h1 64: a=8 | h2 64:", "h1")
-    assert [
-        step.vm for step in planned(drawn, memory=Memory(cooling_until={"a": drawn.taken_at.replace(hour=13)})).moves
-    ]
+    fresh = Memory(cooling_until={"a": drawn.taken_at.replace(hour=13)})
+    strict = policy(WISHES + "stability: {mending_overrides_cooldown: false}")
+    for rules in (RULES, strict):
+        assert [step.vm for step in planned(drawn, rules, fresh).moves] == ["a"]
 
 
 def test_an_evacuation_that_outlasts_the_budget_takes_what_it_can() -> None:
