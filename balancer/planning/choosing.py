@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -187,7 +187,7 @@ class _Wishes:
 
     def _with_lasting_relief(self, draft: Draft) -> tuple[Draft, list[str], list[Kept]]:
         """Leave out the moves off hosts whose want of relief has not lasted, and those that gain too little."""
-        hosts = relieved(draft.cluster, draft.later)
+        hosts = self._in_want_of_relief(draft)
         wishes = [relief_of(host) for host in hosts]
         waiting = [host for host in hosts if not self._evening.has_lasted(relief_of(host))]
         kept = [
@@ -195,7 +195,7 @@ class _Wishes:
             for host in waiting
         ]
         too_small = self._moves_that_gain_too_little(draft)
-        held = {i.move.vm for i in draft.schedule.timed if i.move.source in waiting or i.move.vm in too_small}
+        held = self._held(draft, waiting, lasting=set(hosts) - set(waiting)) | too_small.keys()
         if not held:
             return draft, wishes, kept
         least = self._policy.stability.minimum_gain_per_move
@@ -211,6 +211,26 @@ class _Wishes:
         if not free_to_go:
             return replace(draft, question=narrower).staying_put(), wishes, kept
         return _narrowed(self._free, narrower, self._policy), wishes, kept
+
+    @staticmethod
+    def _in_want_of_relief(draft: Draft) -> tuple[str, ...]:
+        """Return the hosts that give load away for evenness; where each gives and gets as much, all that give."""
+        sources = (item.move.source for item in draft.schedule.timed)
+        giving = tuple(dict.fromkeys(s for s in sources if not draft.cluster.host(s).is_being_emptied))
+        return relieved(draft.cluster, draft.later) or (() if draft.asleep else giving)
+
+    @staticmethod
+    def _held(draft: Draft, waiting: Sequence[str], lasting: Set[str]) -> set[str]:
+        """Return the guests that wait with their hosts; those that only fill what others would leave wait as well.
+
+        Guests that make room on the way to a host's sleep are let go: without them it would never be empty.
+        """
+        if not waiting:
+            return set()
+        emptied = {host.name for host in draft.cluster.hosts if host.is_being_emptied}
+        may_give = lasting | emptied | set(draft.asleep)
+        sources = {item.move.vm: item.move.source for item in draft.schedule.timed if not item.is_hop}
+        return {vm for vm, host in sources.items() if host in waiting or (host not in may_give and not draft.asleep)}
 
     def _moves_that_gain_too_little(self, draft: Draft) -> Mapping[str, float]:
         """Return the moves that serve evenness alone and gain no more than the policy asks of each."""

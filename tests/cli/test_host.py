@@ -135,3 +135,17 @@ def test_a_host_that_nobody_knows_is_an_error_with_the_known_ones(
 ) -> None:
     assert run(["host", "drain", "h9", "--policy", policy]) == 1
     assert "h9: is not in the site file; hosts there: h1, h2" in capsys.readouterr().err
+
+
+def test_on_a_cluster_that_is_uneven_only_those_move_who_have_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SITE", "POLICY"):
+        monkeypatch.delenv(f"BALANCER_{name}", raising=False)
+    (tmp_path / "even.yaml").write_text(POLICY)
+    assert run(["host", "drain", "hv01", "--policy", "even.yaml"]) == 2
+    printed = said(capsys)
+    moves = [line for line in printed.splitlines() if " move " in line]
+    assert moves
+    assert all(" hv01 → " in line for line in moves)
