@@ -24,7 +24,7 @@ def recall(store: Store, policy: Policy, now: datetime, runners: Iterable[Runner
     """Return what the store and the running plans know."""
     rules, running = policy.stability, list(runners)
     guests, hosts = _touched(store, "vm:"), _touched(store, "host:")
-    since = now - timedelta(minutes=rules.payback_minutes)
+    since = now - timedelta(minutes=rules.no_return_minutes)
     spent, owed = store.memory.spent_since(now - HOUR), [step for one in running for step in one.still_to_move()]
     held = Held.by(running)
     return Memory(

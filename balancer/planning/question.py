@@ -98,7 +98,7 @@ def _emptying(cluster: Cluster) -> list[Shape]:
 
 
 def _not_back(cluster: Cluster, memory: Memory) -> list[Shape]:
-    """A move that is undone before it has paid back was for nothing: no wish takes a guest back so soon."""
+    """A move that is undone so soon was for nothing: no wish takes a guest back to where it came from."""
     names = frozenset(host.name for host in cluster.hosts)
     came = {vm.name: (vm.host, memory.came_from.get(vm.key)) for vm in cluster.vms}
     return [AllowedHosts(vm, names - {back}) for vm, (here, back) in came.items() if back is not None and back != here]

@@ -85,6 +85,10 @@ class Stability(Value):
     payback_minutes: Amount = Field(
         default=60.0,
         description="switching a host off has to save what its shutdown, its boot and its guests' moves cost within "
-        "this time (asked where its watts are known), and no guest goes back within it to where it came from, unless "
-        "a promise needs it",
+        "this time; asked where its watts are known",
+    )
+    no_return_minutes: Amount = Field(
+        default=60.0,
+        description="a move that is undone was for nothing: no guest goes back within this time to the host that it "
+        "left, unless a promise needs it",
     )

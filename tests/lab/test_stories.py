@@ -25,7 +25,7 @@ pytestmark = pytest.mark.lab
 
 NO_WAITING = (
     "stability: {minimum_gain: 0.001, hold_minutes: 0, sleep_after_minutes: 0, "
-    "cooldown_minutes: 0, host_cooldown_minutes: 0, payback_minutes: 1000000}\n"
+    "cooldown_minutes: 0, host_cooldown_minutes: 0, no_return_minutes: 0}\n"
 )
 DIRECT = "demand: {window_minutes: 0.1, quantile: 0.5}\n" + NO_WAITING
 """No waiting for needs to last: a story has minutes, not hours."""

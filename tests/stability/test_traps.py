@@ -15,7 +15,7 @@ EVEN = SHORT_SIGHTED + "objectives: {even_load: {weight: 1}, few_moves: {weight:
 SAVER = SHORT_SIGHTED + "objectives: {even_load: {weight: 0.1}, least_power: {weight: 1}, few_moves: {weight: 0.002}}\n"
 NO_GUARDS = (
     "stability: {hold_minutes: 0, sleep_after_minutes: 0, cooldown_minutes: 0, host_cooldown_minutes: 0, "
-    "payback_minutes: 0}\n"
+    "no_return_minutes: 0}\n"
 )
 
 
