@@ -69,7 +69,7 @@ def is_worth_it(draft: Draft, policy: Policy) -> bool:
 
 def gain_of(draft: Draft, policy: Policy) -> float:
     """Return by how much J falls."""
-    score = policy.objectives.score
+    score = policy.score
     return score(draft.cluster, draft.cluster) - score(draft.cluster, draft.later)
 
 

@@ -52,7 +52,7 @@ def _why(draft: Draft, vm: Vm, policy: Policy) -> Kept:
 
 def _against(later: Cluster, vm: Vm, host: Host, policy: Policy) -> tuple[str, bool] | None:
     """Say what speaks against a host as the new home of a guest, and whether it is room alone; None where nothing."""
-    unfit = vm.why_not_on(host)
+    unfit = later.why_cannot_run(vm, host)
     if unfit:
         return unfit, False
     if later.is_doubted(host):
@@ -64,7 +64,7 @@ def _against(later: Cluster, vm: Vm, host: Host, policy: Policy) -> tuple[str, b
     if telling is not None:
         return str(telling), telling.promise == HEADROOM
     # A guest that is pinned breaks its promise by moving, whatever the target: only the state in flight shows that.
-    in_flight = worsened(before, policy.violations(later.while_moving(move)))
+    in_flight = worsened(before, policy.violations(later.while_moving(move), in_transit=True))
     pinning = next((v for v in in_flight if not v.at_rest_only), None)
     return (f"{pinning.promise}: it has to stay where it is", False) if pinning is not None else None
 

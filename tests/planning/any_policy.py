@@ -29,7 +29,8 @@ from balancer.domain.host import Host, HostState
 from balancer.domain.vm import Movable, Vm, VmState
 from balancer.objectives import EvenLoad, FewMoves, LeastPower
 from balancer.policy import Policy
-from balancer.policy.model import Budget, Objectives, PowerRules
+from balancer.policy.model import Objectives, PowerRules
+from balancer.policy.pace import Budget
 from tests.drawing import NOON
 
 Case = tuple[Cluster, Policy]
