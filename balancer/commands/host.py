@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,7 +32,13 @@ from balancer.store.audit import AuditLine
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-PASSES_BY_ITSELF = {Because.BUDGET_SPENT, Because.COOLING_DOWN, Because.IN_FLIGHT, Because.NO_SAFE_ORDER}
+PASSES_BY_ITSELF = {
+    Because.BUDGET_SPENT,
+    Because.COOLING_DOWN,
+    Because.IN_FLIGHT,
+    Because.NO_SAFE_ORDER,
+    Because.FROZEN,
+}
 """Reasons that a later cycle finds gone; for every other one somebody has to do something."""
 
 
@@ -81,8 +88,8 @@ def drain(
 
     Exit code 0: it is empty; 2: guests have yet to leave; 3: what remains cannot leave, or the host does not answer.
     """
-    rules = the_policy(policy, mode)
     with the_site(site) as opened:
+        rules = _policy(opened, policy, mode)
         _known(opened, host)
         _ask(opened, host, why)
         if rules.mode is Mode.ACT and not _somebody_else_acts(opened):
@@ -94,6 +101,12 @@ def drain(
             standing = _watch(opened, rules, standing) if wait else standing
         _say(standing, rules)
     return standing.exit_code
+
+
+def _policy(site: Site, path: Path | None, mode: Mode | None = None) -> Policy:
+    """Return the policy that is in force on a site now."""
+    policy = the_policy(path, site.name)
+    return (policy if mode is None else policy.in_mode(mode)).at(site.clock.now())
 
 
 def _known(site: Site, host: str) -> None:
@@ -212,8 +225,8 @@ def undrain(
 @app.command("list")
 def list_drained(site: SitePath = None, policy: PolicyPath = None) -> int:
     """List the drained hosts: since when, by whom, and what remains on them and why."""
-    rules = the_policy(policy)
     with the_site(site) as opened:
+        rules = _policy(opened, policy)
         drains = opened.acting.store.drains.all()
         if not drains:
             out.print("no host is drained")

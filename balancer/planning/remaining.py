@@ -33,6 +33,8 @@ def what_remains(draft: Draft, policy: Policy, known: Iterable[Kept] = ()) -> tu
 def _why(draft: Draft, vm: Vm, policy: Policy) -> Kept:
     if draft.question.refused:
         return _kept(vm, Because.IN_DOUBT, draft.question.refused)
+    if policy.moves_are_frozen:
+        return _kept(vm, Because.FROZEN, f"freeze: {policy.freeze}")
     others = [host for host in draft.later.hosts if host.takes_guests and host.name != vm.host]
     if not others:
         return _kept(vm, Because.NO_HOST_ALLOWED, "no other host takes guests now")

@@ -158,7 +158,7 @@ class Sections(Value):
         default=Effort(), description="how hard to look for a better placement", examples=[{"iterations": 200000}]
     )
     migration: MigrationRules = Field(
-        default=MigrationRules(), description="how migrations are carried out", examples=[{"concurrent": 8}]
+        default=MigrationRules(), description="how migrations are carried out", examples=[{"deadline_minutes": 20}]
     )
     max_doubts: Share = Field(
         default=0.20, description="doubts on more than this share of the hosts stop all moves", examples=[0.2]

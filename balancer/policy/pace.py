@@ -14,41 +14,65 @@ AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
 class PerHour(Value):
     """What may be moved within any hour."""
 
-    moves: Count | None = Field(default=None, description="guests moved within any 60 minutes")
-    gib: Amount | None = Field(default=None, description="GiB of guest memory moved within any 60 minutes")
+    moves: Count | None = Field(default=None, description="guests moved within any 60 minutes", examples=[90])
+    gib: Amount | None = Field(
+        default=None, description="GiB of guest memory moved within any 60 minutes", examples=[1500]
+    )
 
 
 class PerHost(Value):
     """What one host may be burdened with in one cycle."""
 
-    moves: Count | None = Field(default=None, description="moves in one cycle that come to or leave the same host")
+    moves: Count | None = Field(
+        default=None, description="moves in one cycle that come to or leave the same host", examples=[12]
+    )
 
 
 class BetweenSites(Value):
     """What may cross the line between two sites (hosts whose label `site` differs) in one cycle."""
 
-    moves: Count | None = Field(default=None, description="moves in one cycle between the same two sites")
-    gib: Amount | None = Field(default=None, description="GiB in one cycle between the same two sites")
+    moves: Count | None = Field(default=None, description="moves in one cycle between the same two sites", examples=[4])
+    gib: Amount | None = Field(default=None, description="GiB in one cycle between the same two sites", examples=[64])
 
 
 class Emergency(Value):
     """What may be spent beyond the budget of the cycle and of the hour while a hard promise is broken."""
 
-    moves: Count = Field(default=0, description="moves on top, in each cycle that finds a hard promise broken")
-    gib: Amount = Field(default=0.0, description="GiB on top, in each cycle that finds a hard promise broken")
+    moves: Count = Field(
+        default=0, description="moves on top, in each cycle that finds a hard promise broken", examples=[10]
+    )
+    gib: Amount = Field(
+        default=0.0, description="GiB on top, in each cycle that finds a hard promise broken", examples=[100]
+    )
 
 
 class Budget(Value):
     """What may be spent on moves; what is absent is not limited. Waking a host costs nothing of it."""
 
-    moves: Count | None = Field(default=None, description="guests moved in one cycle")
-    gib: Amount | None = Field(default=None, description="GiB of guest memory moved in one cycle")
-    concurrent: AtLeastOne = Field(default=8, description="migrations at the same time in the whole cluster")
-    concurrent_per_host: AtLeastOne = Field(default=2, description="migrations at the same time to and from one host")
-    per_hour: PerHour = PerHour()
-    per_host: PerHost = PerHost()
-    between_sites: BetweenSites = BetweenSites()
-    emergency: Emergency = Emergency()
+    moves: Count | None = Field(default=None, description="guests moved in one cycle", examples=[30])
+    gib: Amount | None = Field(default=None, description="GiB of guest memory moved in one cycle", examples=[500])
+    concurrent: AtLeastOne = Field(
+        default=8, description="migrations at the same time in the whole cluster", examples=[8]
+    )
+    concurrent_per_host: AtLeastOne = Field(
+        default=2, description="migrations at the same time to and from one host", examples=[2]
+    )
+    per_hour: PerHour = Field(
+        default=PerHour(), description="what may be moved within any hour", examples=[{"moves": 90, "gib": 1500}]
+    )
+    per_host: PerHost = Field(
+        default=PerHost(), description="what one host may be burdened with in one cycle", examples=[{"moves": 12}]
+    )
+    between_sites: BetweenSites = Field(
+        default=BetweenSites(),
+        description="what may cross the line between two sites in one cycle",
+        examples=[{"moves": 4, "gib": 64}],
+    )
+    emergency: Emergency = Field(
+        default=Emergency(),
+        description="what may be spent on top while a hard promise is broken",
+        examples=[{"moves": 10, "gib": 100}],
+    )
 
 
 class Stability(Value):

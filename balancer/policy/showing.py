@@ -48,9 +48,9 @@ class _Page:
         """Yield a value with its key: blocks over several lines, all else on one, with where it came from."""
         indent = "  " * depth
         if isinstance(value, dict) and value:
-            yield f"{indent}{key}:"
-            for name, part in value.items():
-                yield from self.lines(scalar(name), part, (*path, name), depth + 1)
+            parts = [line for n, part in value.items() for line in self.lines(scalar(n), part, (*path, n), depth + 1)]
+            # A section of which nothing is said is left out: an empty one would be read as a fault.
+            yield from [f"{indent}{key}:", *parts] if parts else []
             return
         origin = self.origin(path)
         if origin != "default" or not (value is None or key == "kind"):

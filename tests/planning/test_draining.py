@@ -103,6 +103,7 @@ REASONS = {
         Because.NO_HOST_ALLOWED,
         "no other host takes guests",
     ),
+    "moves are frozen": ("h1 64: a=8 | h2 64:", "freeze: moves", Because.FROZEN, "freeze: moves"),
     "the budget is spent": (
         "h1 64: a=8 | h2 64:",
         "budget: {moves: 0}",

@@ -112,7 +112,7 @@ def logged(running: Running, words: str) -> bool:
     return words in running.log.read_text()
 
 
-EVEN = "objectives: {even_load: {weight: 1.0}}\n"
+EVEN = "objectives: {even_load: {weight: 1.0}}\nstability: {hold_minutes: 0}\n"
 
 
 def test_a_changed_file_takes_effect_at_the_next_cycle_and_says_what_changed(tmp_path: Path) -> None:

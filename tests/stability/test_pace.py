@@ -115,7 +115,7 @@ class TestHold:
         path = tmp_path / "cycle.json"  # type: ignore[operator]
         cycle = think(cluster(SKEWED), EVEN, watched(relieve_h1=NOON - minutes(4)))
         save_cycle(cycle, EVEN, path)
-        again = replay_cycle(path)
+        again, _ = replay_cycle(path)
         assert again.plan.model_copy(update={"id": ""}) == cycle.plan.model_copy(update={"id": ""})
         assert read(path, SavedCycle).memory.wishes == {"relieve:h1": NOON - minutes(4)}
 
