@@ -28,6 +28,11 @@ DIAL: Mapping[str, tuple[float | None, ...]] = {
     # No placement gains a whole J of 1.0 by weights that sum to about 1.
     "stability.minimum_gain": (1.0, 0.005, 0.001, 0.0005, 0.0),
     "stability.cooldown_minutes": (60.0, 30.0, 15.0, 10.0, 5.0),
+    "stability.host_cooldown_minutes": (120.0, 60.0, None, 20.0, 10.0),
+    # How long a need has to last, and how soon a power cycle has to have paid for itself.
+    "stability.hold_minutes": (30.0, 20.0, None, 5.0, 0.0),
+    "stability.sleep_after_minutes": (120.0, 60.0, None, 30.0, 20.0),
+    "stability.payback_minutes": (15.0, 30.0, None, 120.0, 240.0),
 }
 """What each level sets, from 1 to 5; None leaves the default."""
 
