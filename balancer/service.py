@@ -38,6 +38,7 @@ class Service:
         self._site, self._watched, self._state, self._lease_seconds = site, watched, state, lease_seconds
         # A queue that a signal handler may use at any moment; an Event would lock itself up on a second signal.
         self._told: SimpleQueue[int] = SimpleQueue()
+        self._conflicts_told: set[str] = set()  # of the last plan
         self._hands = ThreadPoolExecutor(max_workers=4, thread_name_prefix="acting")
         self._leading: ExitStack | None = None
         self._reading = Lock()
@@ -136,6 +137,7 @@ class Service:
 
     def _answer(self, cycle: Cycle, mode: Mode) -> None:
         log.info(cycle.sentence, plan=cycle.plan.id, moves=cycle.plan.summary.moves, gap=cycle.plan.summary.gap)
+        self._tell_conflicts(cycle.plan)
         if mode is Mode.CONFIRM and cycle.may_be_carried_out:
             waiting = self._state / WAITING_PLAN
             waiting.write_text(to_json(cycle.plan))
@@ -143,6 +145,13 @@ class Service:
         if mode is Mode.ACT and cycle.may_be_carried_out:
             self._act(cycle.plan)
         self._write_health(cycle.sentence, is_well=True)
+
+    def _tell_conflicts(self, plan: Plan) -> None:
+        """Say which rules no placement keeps all, each time that these are others than before."""
+        conflicts = {str(conflict) for conflict in plan.conflicts}
+        for conflict in sorted(conflicts - self._conflicts_told):
+            log.warning(conflict, way_out="balancer check --site names the lines")
+        self._conflicts_told = conflicts
 
     def _act(self, plan: Plan) -> None:
         """Carry a plan out beside the loop. While another one runs only wake-ups are begun: they cannot wait."""

@@ -58,9 +58,9 @@ class Running:
 
 
 @contextmanager
-def service(state: Path, mode: str = "recommend", interval_seconds: int = 5) -> Iterator[Running]:
+def service(state: Path, mode: str = "recommend", interval_seconds: int = 5, more: str = "") -> Iterator[Running]:
     policy, log = state / "policy.yaml", state / "log"
-    policy.write_text(POLICY.format(mode=mode, interval_seconds=interval_seconds))
+    policy.write_text(POLICY.format(mode=mode, interval_seconds=interval_seconds) + more)
     command = [sys.executable, "-m", "tests.service_process", str(state), str(policy)]
     with log.open("wb") as written, subprocess.Popen(command, stderr=written, cwd=Path(__file__).parents[1]) as process:
         try:
@@ -84,6 +84,14 @@ def balancer_says(*words: str, state: Path) -> tuple[int, str]:
         [sys.executable, "-m", "balancer", *words], env=environment, capture_output=True, text=True, check=False
     )
     return said.returncode, said.stdout.strip()
+
+
+def test_rules_that_nothing_keeps_are_said_once_and_not_each_cycle(tmp_path: Path) -> None:
+    rules = "constraints: [{kind: apart, name: one, vms: ['*']}]\n"  # four guests, two hosts
+    with service(tmp_path, interval_seconds=1, more=rules) as running:
+        running.waits_for(lambda: running.log.read_text().count("plan=") >= 3)
+        said = running.log.read_text()
+        assert said.count("one cannot be kept on the present cluster") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from balancer.domain.conflict import Conflict
 from balancer.domain.placement import Move
 from balancer.domain.value import Amount, Count, Moment, Name, Value
 
@@ -56,6 +57,24 @@ class Because(StrEnum):
     DEFINES_SHUT_OFF_GUESTS = "defines_shut_off_guests"
     DOUBTS_ELSEWHERE = "doubts_elsewhere"
     FROZEN = "frozen"
+    # Why a guest is not taken to a host, and what taking it there would do.
+    FORBIDDEN = "forbidden"
+    CANNOT_RUN_THERE = "cannot_run_there"
+    NO_ROOM_THERE = "no_room_there"
+    TAKES_NO_GUESTS = "takes_no_guests"
+    ASLEEP = "asleep"
+    WOULD_GAIN = "would_gain"
+    WOULD_COST = "would_cost"
+    WELL_PLACED = "well_placed"
+    IS_MOVED = "is_moved"
+    TOO_MANY_DOUBTS = "too_many_doubts"
+    SEARCH_ENDED = "search_ended"
+    # Why a host is on, or off.
+    NEEDED_FOR_PROMISE = "needed_for_promise"
+    NOTHING_SAVED = "nothing_saved"
+    IS_PUT_TO_SLEEP = "is_put_to_sleep"
+    IS_WOKEN = "is_woken"
+    NOT_NEEDED = "not_needed"
 
     @property
     def sentence(self) -> str:
@@ -84,6 +103,22 @@ _SENTENCES: dict[Because, str] = {
     Because.DEFINES_SHUT_OFF_GUESTS: "defines guests that are shut off and could not start meanwhile",
     Because.DOUBTS_ELSEWHERE: "nothing is put to sleep while anything is in doubt",
     Because.FROZEN: "the policy freezes it for the time being",
+    Because.FORBIDDEN: "a promise forbids it",
+    Because.CANNOT_RUN_THERE: "it cannot run there",
+    Because.NO_ROOM_THERE: "there is no room",
+    Because.TAKES_NO_GUESTS: "takes no guests now",
+    Because.ASLEEP: "is asleep",
+    Because.WOULD_GAIN: "would be better",
+    Because.WOULD_COST: "would be no better",
+    Because.WELL_PLACED: "no other place that it may go to is better",
+    Because.IS_MOVED: "the plan moves it",
+    Because.TOO_MANY_DOUBTS: "too much is in doubt to move anything",
+    Because.SEARCH_ENDED: "the search ended before it looked there; more effort may find it",
+    Because.NEEDED_FOR_PROMISE: "a promise needs it on",
+    Because.NOTHING_SAVED: "the policy gives least_power no weight, so sleep saves nothing",
+    Because.IS_PUT_TO_SLEEP: "the plan puts it to sleep",
+    Because.IS_WOKEN: "the plan wakes it",
+    Because.NOT_NEEDED: "is asleep, and its room is not needed",
 }
 
 
@@ -108,6 +143,9 @@ class Unmet(Value):
     promise: str
     subject: str
     why: str
+    conflict: Conflict | None = Field(
+        default=None, description="the rules that it cannot hold together with, where no placement keeps them all"
+    )
 
 
 class Step(Value):
@@ -224,6 +262,11 @@ class Plan(Value):
     @property
     def is_empty(self) -> bool:
         return not self.steps
+
+    @property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """The conflicts behind what it leaves broken, each once."""
+        return tuple(dict.fromkeys(each.conflict for each in self.unmet if each.conflict is not None))
 
     def wake_ups(self) -> Plan:
         """Return the part of the plan that wakes hosts: it depends on nothing else, and may overtake a long plan."""

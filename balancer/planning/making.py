@@ -16,6 +16,7 @@ from balancer.domain.units import gib
 from balancer.domain.violation import TOLERANCE, hard_excess
 from balancer.formats import digest_of
 from balancer.planning.choosing import choose
+from balancer.planning.conflicts import find_conflicts
 from balancer.planning.drafting import Draft
 from balancer.planning.gains import Gains, companions
 from balancer.planning.kept import why_hosts_stay_on
@@ -25,6 +26,8 @@ from balancer.planning.steps import ranked_steps
 from balancer.policy.model import Policy
 from balancer.solving.bound import norm_gap
 from balancer.solving.score import Score
+
+WORK_FOR_A_PLAN = 20_000  # spent on the conflicts behind what stays broken; `balancer check` spends more
 
 
 def make_plan(
@@ -58,7 +61,7 @@ def make_plan(
         summary=_summary(draft, cluster, policy),
         steps=_steps(draft, cluster, policy),
         kept=_first_reasons(*remaining, *kept, *_budget(draft), *staying),
-        unmet=_unmet(draft.later, policy),
+        unmet=_unmet(cluster, draft.later, policy),
         wanted=choice.wanted,
         refused=question.refused,
     )
@@ -150,8 +153,16 @@ def _imbalance(cluster: Cluster) -> Imbalance:
     return Imbalance(cpu=cluster.imbalance(CPU), memory=cluster.imbalance(MEMORY))
 
 
-def _unmet(later: Cluster, policy: Policy) -> tuple[Unmet, ...]:
-    return tuple(Unmet(promise=v.promise, subject=v.subject, why=v.detail) for v in policy.violations(later) if v.hard)
+def _unmet(cluster: Cluster, later: Cluster, policy: Policy) -> tuple[Unmet, ...]:
+    """Say what the plan leaves broken; where no placement could keep it, with what it is in conflict."""
+    broken = [violation for violation in policy.violations(later) if violation.hard]
+    if not broken:
+        return ()
+    conflicts = find_conflicts(cluster, policy, (later,), most_work=WORK_FOR_A_PLAN).conflicts
+    told = {promise: conflict for conflict in reversed(conflicts) for promise in conflict.promises}
+    return tuple(
+        Unmet(promise=v.promise, subject=v.subject, why=v.detail, conflict=told.get(v.promise)) for v in broken
+    )
 
 
 def _versions() -> dict[str, str]:

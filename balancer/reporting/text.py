@@ -14,6 +14,7 @@ from balancer.domain.host import CPU, MEMORY, Host, Resource
 from balancer.domain.outcome import outcome
 from balancer.domain.plan import Action, Because, Plan, Step
 from balancer.domain.units import in_words, memory_in_words
+from balancer.reporting.answers import conflict_text
 from balancer.reporting.heat import colour_of
 from balancer.reporting.sentences import gap_sentence, plan_sentence
 
@@ -147,5 +148,6 @@ def _listed(subjects: list[tuple[str, str]]) -> str:
 def _unmet(plan: Plan) -> list[RenderableType]:
     if not plan.unmet:
         return []
-    lines = [Text(f"{unmet.promise}: {unmet.why}", style="red") for unmet in plan.unmet]
+    lines: list[RenderableType] = [Text(f"{unmet.promise}: {unmet.why}", style="red") for unmet in plan.unmet]
+    lines += [conflict_text(conflict) for conflict in plan.conflicts]
     return [Text("\npromises that cannot be kept", style="bold red"), *(Padding(line, (0, 0, 0, 2)) for line in lines)]
