@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -144,35 +145,37 @@ def _why_left(cluster: Cluster, vm: Vm, rest: _Rest) -> Kept | None:
     return Kept(subject=subject, because=Because.COOLING_DOWN, detail=resting) if resting else None
 
 
-def why_not_asleep(  # noqa: PLR0911 - one line a reason
-    cluster: Cluster, host: Host, policy: Policy, memory: Memory, now: datetime
-) -> Kept | None:
+def why_not_asleep(cluster: Cluster, host: Host, policy: Policy, memory: Memory, now: datetime) -> Kept | None:
     """Say why a host that is on must not be put to sleep, whatever it would save."""
+    return next(all_why_not_asleep(cluster, host, policy, memory, now), None)
+
+
+def all_why_not_asleep(cluster: Cluster, host: Host, policy: Policy, memory: Memory, now: datetime) -> Iterator[Kept]:
+    """Say each reason that forbids to put a host that is on to sleep, the most telling first."""
     subject = f"host:{host.name}"
     if not host.is_on:
-        return None
+        return
     if cluster.is_doubted(host):
-        return Kept(subject=subject, because=Because.IN_DOUBT, detail=cluster.doubts_about(subject))
+        yield Kept(subject=subject, because=Because.IN_DOUBT, detail=cluster.doubts_about(subject))
     if host.drained or host.state is HostState.MAINTENANCE:
-        return Kept(subject=subject, because=Because.KEPT_FOR_MAINTENANCE, detail=_what_remains(cluster, host))
+        yield Kept(subject=subject, because=Because.KEPT_FOR_MAINTENANCE, detail=_what_remains(cluster, host))
     if policy.power_is_frozen:
-        return Kept(subject=subject, because=Because.FROZEN, detail=f"freeze: {policy.freeze}")
+        yield Kept(subject=subject, because=Because.FROZEN, detail=f"freeze: {policy.freeze}")
     if host.may_sleep is False:
-        return Kept(subject=subject, because=Because.MAY_NOT_SLEEP)
-    if cluster.doubts or any(cluster.is_doubted(other) for other in cluster.hosts):
-        return Kept(subject=subject, because=Because.DOUBTS_ELSEWHERE)
+        yield Kept(subject=subject, because=Because.MAY_NOT_SLEEP)
+    if cluster.doubted - {subject} or any(cluster.is_doubted(h) for h in cluster.hosts if h.name != host.name):
+        yield Kept(subject=subject, because=Because.DOUBTS_ELSEWHERE)
     blocked = host.sleep_blocked_by or _why_not_trusted(cluster, host, policy)
     if blocked:
-        return Kept(subject=subject, because=Because.WAKE_NOT_PROVEN, detail=blocked)
+        yield Kept(subject=subject, because=Because.WAKE_NOT_PROVEN, detail=blocked)
     if host.state is not HostState.UP or host.name in memory.held_hosts:
-        return Kept(subject=subject, because=Because.IN_FLIGHT, detail=f"it is {host.state}")
+        yield Kept(subject=subject, because=Because.IN_FLIGHT, detail=f"it is {host.state}")
     if _is_cooling(host, memory, now):
         until = memory.hosts_cooling_until[host.name]
-        return Kept(subject=subject, because=Because.COOLING_DOWN, detail=f"stays on until {until:%H:%M}")
+        yield Kept(subject=subject, because=Because.COOLING_DOWN, detail=f"stays on until {until:%H:%M}")
     shut_off = [vm.name for vm in cluster.guests_of(host.name) if not vm.is_active and vm.movable is Movable.NEVER]
     if shut_off and not policy.power.accept_shut_off_guests:
-        return Kept(subject=subject, because=Because.DEFINES_SHUT_OFF_GUESTS, detail=", ".join(shut_off[:5]))
-    return None
+        yield Kept(subject=subject, because=Because.DEFINES_SHUT_OFF_GUESTS, detail=", ".join(shut_off[:5]))
 
 
 def _what_remains(cluster: Cluster, host: Host) -> str:
