@@ -1,18 +1,26 @@
-"""Commands about policies: show."""
+"""Commands about policies: show, diff."""
 
 from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from balancer.commands.exits import DONE
-from balancer.commands.opening import PolicyPath, policy_path
+from balancer.commands.asking import Format, SnapshotPath, look
+from balancer.commands.exits import DONE, THERE_IS_A_PLAN
+from balancer.commands.opening import PolicyPath, SitePath, policy_path
+from balancer.commands.screen import err, out
+from balancer.cycle import think
 from balancer.errors import Fault, InputError
+from balancer.formats import to_json
+from balancer.planning.comparing import compare
 from balancer.policy import load
 from balancer.policy.showing import effective_yaml
+from balancer.reporting.comparison import comparison_text
+from balancer.reporting.sentences import plan_sentence
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -32,6 +40,34 @@ def show(
     loaded = load(policy_path(policy), cluster)
     sys.stdout.write(effective_yaml(loaded, moment_of(at)))
     return DONE
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="A policy file.")],
+    second: Annotated[Path, typer.Argument(help="Another one.")],
+    snapshot: SnapshotPath = None,
+    site: SitePath = None,
+    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TEXT,
+) -> int:
+    """Say what two policies would do with the same cluster, side by side. Exit code 0: the same, 2: not the same."""
+    files = (first, second)
+    with err.status("looking and thinking ..."):
+        seen = look(snapshot, site, first)
+        other = load(policy_path(second), seen.cluster.cluster).policy.at(seen.cluster.taken_at)
+        policies = (seen.policy, other)
+        plans = tuple(think(seen.cluster, policy, seen.memory).plan for policy in policies)
+        both = compare(seen.cluster, policies, (plans[0], plans[1]))
+    sides = [
+        side.model_copy(update={"file": str(file), "sentence": plan_sentence(plan)})
+        for side, file, plan in zip((both.first, both.second), files, plans, strict=True)
+    ]
+    both = both.model_copy(update={"first": sides[0], "second": sides[1]})
+    if format is Format.JSON:
+        sys.stdout.write(to_json(both) + "\n")
+    else:
+        out.print(comparison_text(both))
+    return DONE if both.same_plan else THERE_IS_A_PLAN
 
 
 def moment_of(said: str | None) -> datetime:
