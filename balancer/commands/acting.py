@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -22,12 +23,17 @@ from balancer.execution import Result, Runner, RunReport, Verdict
 from balancer.formats import read
 from balancer.leadership import leading
 from balancer.planning import verify
-from balancer.policy import Policy, WatchedPolicy
+from balancer.planning.anywhere import contradictions_ever
+from balancer.planning.conflicts import placed
+from balancer.policy import Policy, WatchedPolicy, load
+from balancer.policy.places import places_of
 from balancer.reporting.text import plan_text
 from balancer.saved import save_cycle
 from balancer.service import Service
 from balancer.settings import load_settings
 from balancer.site import Site, limits_of
+
+log = structlog.get_logger()
 
 LONGEST_WAIT_FOR_THE_PAST = timedelta(minutes=10)
 
@@ -51,10 +57,18 @@ def run(
         return live_a_day(policy or settings.policy, out)
     with the_site(site) as opened:
         watched = WatchedPolicy(policy_path(policy), opened.name, mode)
+        _tell_contradictions(policy, opened)
         if once:
             return _run_once(opened, watched.policy, settings.lease_seconds, save)
         Service(opened, watched, settings.state, settings.lease_seconds).run()
     return DONE
+
+
+def _tell_contradictions(path: Path | None, site: Site) -> None:
+    """Say at the start which rules contradict each other on any cluster; nothing is switched off because of it."""
+    loaded = load(policy_path(path), site.name)
+    for conflict in placed(contradictions_ever(loaded.policy, site.clock.now()), places_of(loaded).of):
+        log.error(str(conflict), way_out="balancer check says more")
 
 
 def _run_once(site: Site, policy: Policy, lease_seconds: float, save: Path | None) -> int:

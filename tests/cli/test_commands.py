@@ -129,7 +129,7 @@ def test_check_names_every_fault_and_warns_of_selectors(
     assert "no guest bears app=none" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kind", ["snapshot", "plan", "policy", "site"])
+@pytest.mark.parametrize("kind", ["snapshot", "plan", "policy", "site", "explanation", "comparison"])
 def test_schemas_are_printed(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema", kind]) == 0
     assert json.loads(capsys.readouterr().out)["properties"]["schema"]["const"] == f"balancer.{kind}/1"
