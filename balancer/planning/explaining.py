@@ -163,6 +163,8 @@ def _why_closed(case: Case, host: Host) -> Iterator[Reason]:
         yield reason(Because.IN_DOUBT, case.cluster.doubts_about(f"host:{host.name}"))
     elif host.drained:
         yield reason(Because.KEPT_FOR_MAINTENANCE)
+    elif not host.is_on and case.cluster.host(host.name).is_on:
+        yield reason(Because.ASLEEP, "the plan puts it to sleep")
     elif not host.is_on:
         may = may_wake(case.cluster, case.cluster.host(host.name), case.policy, case.memory)
         yield reason(Because.ASLEEP, "" if may else "the balancer may not wake it")

@@ -130,7 +130,7 @@ def _what_sleep_costs(case: Case, host: Host) -> Reason:
     moves = len(decision.placement.moves_from(case.cluster))
     if abs(change) < SAME:
         return reason(Because.SAVES_TOO_LITTLE, f"another placement with it asleep is as good, J {case.objective:.5f}")
-    said = f"with it asleep J would be {case.objective + change:.5f} instead of {case.objective:.5f}"
+    said = f"the best found with it asleep is J {case.objective + change:.5f} instead of {case.objective:.5f}"
     return reason(Because.SAVES_TOO_LITTLE, f"{said}, after {count_of(moves, 'move')}")
 
 

@@ -127,6 +127,12 @@ def test_a_sleeping_host_says_what_waking_it_would_cost() -> None:
     assert closed[0].detail.startswith("woken for this guest alone it would change J by +0.5")
 
 
+def test_a_host_that_the_plan_puts_to_sleep_is_said_to_be_put_to_sleep() -> None:
+    asked = case("h1 64: a=8/2 | h2 64:", objectives=SAVING)
+    assert asked.plan.summary.hosts_to_sleep == ("h2",)
+    assert option(explain_vm(asked, "a"), "h2").reasons[0].detail.startswith("the plan puts it to sleep; woken")
+
+
 def test_too_many_doubts_are_the_reason_for_everybody() -> None:
     seen = cluster("h1 64: a=8 | h2 64 unreachable: | h3 64: b=8")
     policy = Policy()
@@ -191,7 +197,7 @@ def test_a_host_whose_sleep_costs_more_than_it_saves_is_told_with_both_sums() ->
     weak = "{even_load: {weight: 1.0}, least_power: {weight: 0.001}}"
     answer = explain_host(case("h1 64: a=20/6 | h2 64: b=20/6", objectives=weak), "h1")
     assert why(answer) == [Because.SAVES_TOO_LITTLE]
-    assert answer.reasons[0].detail == "with it asleep J would be 0.23878 instead of 0.12014, after 1 move"
+    assert answer.reasons[0].detail == "the best found with it asleep is J 0.23878 instead of 0.12014, after 1 move"
 
 
 def test_hosts_that_sleep_wake_and_stay_asleep() -> None:
