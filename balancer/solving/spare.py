@@ -37,7 +37,7 @@ def need_room_for_losses(
         return  # how much of an arriving load would be started again is not known to a model in sums
     for column, resource in enumerate(loss.columns.tolist()):
         size = max(float(arrays.usable[:, resource].mean()), 1e-9)
-        spare = [_spare(arrays, loss, on, load, host, column) for host in range(len(on))]
+        spare = [_spare(model, f"{name}_{column}", arrays, loss, on, load, host, column) for host in range(len(on))]
         left = model.add_variable(f"left_{name}_{column}")
         model += left == pulp.lpSum(spare) * (1 / size)
         impacts = [_impact(arrays, loss, on, load, hosts.tolist(), column, spare) for hosts in loss.domains]
@@ -54,12 +54,34 @@ def need_room_for_losses(
 
 
 def _spare(
-    arrays: Arrays, loss: Loss, on: Sequence[Any], load: Callable[[int, int], Any], host: int, column: int
+    model: Any,
+    name: str,
+    arrays: Arrays,
+    loss: Loss,
+    on: Sequence[Any],
+    load: Callable[[int, int], Any],
+    host: int,
+    column: int,
 ) -> Any:
-    """Room that a host has left; one that is surely off, or takes nobody, has none."""
+    """Room that a host has left; one that is surely off, or takes nobody, has none.
+
+    A host may be fuller than a reserve may make it: its room is 0 then and not less, which is no linear thing. The line
+    from its fullest (nothing left) to its emptiest (all its room) lies above, so a bound stays a bound.
+    """
     if not loss.takes[host] or (isinstance(on[host], int) and not on[host]):
         return 0.0
-    return float(loss.room[host, column]) * on[host] - load(host, int(loss.columns[column]))
+    resource, room = int(loss.columns[column]), float(loss.room[host, column])
+    least = room - float(arrays.fixed[host, resource])
+    fullest = max(float(arrays.ceiling[host, resource]), float(arrays.load_today[host, resource]))
+    fullest = min(fullest, float(arrays.fixed[host, resource] + arrays.need[:, resource].sum()))
+    left = room * on[host] - load(host, resource)
+    if fullest <= room or least <= 0:
+        return left if least > 0 else 0.0
+    spare = model.add_variable(f"spare_{name}_{host}", 0)
+    size = max(float(arrays.usable[:, resource].mean()), 1e-9)
+    slope = least / (least + fullest - room)
+    model += spare <= slope / size * (left + (fullest - room) * on[host])
+    return size * spare
 
 
 def _impact(

@@ -14,11 +14,16 @@ from tests.drawing import cluster
 from tests.solving.outright import cost_of, excess_of, legal_clusters
 from tests.solving.tiny import random_problem
 
-RESERVES = [Reserve(kind="reserve"), Reserve(kind="reserve", memory=0.8, cpu=0.9)]
+RESERVES = [
+    Reserve(kind="reserve"),
+    Reserve(kind="reserve", memory=0.8, cpu=0.9),
+    # Hosts may be fuller than a reserve may make them.
+    Reserve(kind="reserve", memory=0.4, cpu=0.5),
+]
 
 
 @pytest.mark.parametrize("seed", range(60))
-@pytest.mark.parametrize("reserve", RESERVES, ids=["full", "tight"])
+@pytest.mark.parametrize("reserve", RESERVES, ids=["full", "tight", "tighter"])
 def test_no_placement_with_a_reserve_is_cheaper_than_the_bound(seed: int, reserve: Reserve) -> None:
     problem = random_problem(seed, 3, 4)
     with_reserve = replace(problem, shapes=(*problem.shapes, *reserve.lower(problem.cluster)))
