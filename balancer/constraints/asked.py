@@ -10,13 +10,14 @@ asks: {prefer: disk=nvme}     -> prefer them
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import StrEnum
 
 from balancer.constraints.apart import Apart
 from balancer.constraints.base import Constraint
 from balancer.constraints.only_on import OnlyOn
 from balancer.constraints.prefer import Prefer
+from balancer.constraints.selectors import literally
 from balancer.constraints.stay import Stay
 from balancer.constraints.together import Together
 from balancer.domain.cluster import Cluster
@@ -41,7 +42,12 @@ def asked(cluster: Cluster, believed: Collection[Ask]) -> tuple[Constraint, ...]
         for ask in believed:
             if ask in asks and not _nonsense(ask, asks[ask]):
                 groups[ask, asks[ask]].append(vm)
-    return tuple(_PROMISES[ask](value, tuple(vms)) for (ask, value), vms in groups.items() if _counts(ask, value))
+    return tuple(_promise(ask, value, vms) for (ask, value), vms in groups.items() if _counts(ask, value))
+
+
+def _promise(ask: Ask, value: str, vms: Iterable[str]) -> Constraint:
+    # A guest may be called `*`, and must not speak for all others. No check of the names: the longest pass it no more.
+    return _PROMISES[ask](value).model_copy(update={"vms": tuple(map(literally, vms))})
 
 
 def remarks_on_asks(cluster: Cluster, believed: Collection[Ask]) -> Iterator[str]:
@@ -78,14 +84,14 @@ def _labels(value: str) -> dict[str, str]:
     return dict([_label(value)])
 
 
-_PROMISES: dict[Ask, Callable[[str, tuple[str, ...]], Constraint]] = {
-    Ask.MOVABLE: lambda value, vms: Stay(kind="stay", name=f"asked by guests: movable {value}", vms=vms),
-    Ask.APART: lambda value, vms: Apart(kind="apart", name=f"asked by guests: apart {value}", vms=vms),
-    Ask.TOGETHER: lambda value, vms: Together(kind="together", name=f"asked by guests: together {value}", vms=vms),
-    Ask.ONLY_ON: lambda value, vms: OnlyOn(
-        kind="only_on", name=f"asked by guests: only_on {value}", vms=vms, hosts_match=_labels(value)
+_PROMISES: dict[Ask, Callable[[str], Constraint]] = {
+    Ask.MOVABLE: lambda value: Stay(kind="stay", name=f"asked by guests: movable {value}", vms=()),
+    Ask.APART: lambda value: Apart(kind="apart", name=f"asked by guests: apart {value}", vms=()),
+    Ask.TOGETHER: lambda value: Together(kind="together", name=f"asked by guests: together {value}", vms=()),
+    Ask.ONLY_ON: lambda value: OnlyOn(
+        kind="only_on", name=f"asked by guests: only_on {value}", vms=(), hosts_match=_labels(value)
     ),
-    Ask.PREFER: lambda value, vms: Prefer(
-        kind="prefer", name=f"asked by guests: prefer {value}", vms=vms, hosts_match=_labels(value), weight=PREFERENCE
+    Ask.PREFER: lambda value: Prefer(
+        kind="prefer", name=f"asked by guests: prefer {value}", vms=(), hosts_match=_labels(value), weight=PREFERENCE
     ),
 }

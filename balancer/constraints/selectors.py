@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
+from glob import escape
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -116,6 +117,11 @@ def named(wanted: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
 
 def is_pattern(name: str) -> bool:
     return "*" in name or "?" in name
+
+
+def literally(name: str) -> str:
+    """Return the selector that means the bearer of a name alone, though the name may look like a pattern."""
+    return escape(name) if is_pattern(name) else name
 
 
 def _unmatched(thing: str, wanted: Iterable[str], known: Collection[str]) -> list[str]:

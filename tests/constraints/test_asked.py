@@ -7,6 +7,7 @@ import pytest
 from balancer.constraints.asked import Ask, asked
 from balancer.domain.cluster import Cluster
 from balancer.domain.outcome import outcome
+from balancer.domain.shapes import AllowedHosts
 from balancer.objectives import EvenLoad, LeastPower
 from balancer.planning import make_plan, verify
 from balancer.policy import Policy
@@ -83,3 +84,13 @@ def test_moves_of_dear_guests_cost_more() -> None:
         "a": "h1",
         "b": "h2",
     }
+
+
+@pytest.mark.parametrize("name", ["*", "[ab]?", "*" * 256])
+def test_a_guest_whose_name_looks_like_a_pattern_speaks_for_itself_alone(name: str) -> None:
+    drawn = cluster("h1 64: a=8/4 b=8/4 star=8/1 | h2 64:")
+    named = [vm.model_copy(update={"name": name}) if vm.name == "star" else vm for vm in drawn.vms]
+    drawn = asking(drawn.model_copy(update={"vms": tuple(named)}), **{name: {"movable": "never"}})
+    (stay,) = asked(drawn, (Ask.MOVABLE,))
+    assert [shape.vm for shape in stay.lower(drawn) if isinstance(shape, AllowedHosts)] == [name]
+    assert sorted(where(carried_out(drawn, Policy(objectives=EVEN))).values()) == ["h1", "h1", "h2"]
