@@ -1,6 +1,7 @@
 """Keep some hosts on, or not too many.
 
-at_least <= number of these hosts that are on <= at_most
+number of these hosts that are on, and not being emptied >= at_least
+number of these hosts that are on                        <= at_most
 """
 
 from __future__ import annotations
@@ -41,20 +42,31 @@ class KeepOn(OnHosts, Constraint):
 
     def lower(self, cluster: Cluster) -> Iterator[Shape]:
         hosts = self.chosen_hosts(cluster)
-        if hosts:
-            yield HostsOn(hosts, self._least(hosts), self.at_most, self.price)
+        serving = self._serving(cluster, hosts)
+        if serving:
+            share = len(serving) / len(hosts)  # a wish is priced by all its hosts
+            yield HostsOn(serving, self._least(serving), None, None if self.price is None else self.price * share)
+        if hosts and self.at_most is not None:
+            yield HostsOn(hosts, 0, self.at_most, self.price)
 
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Excess is the number of hosts too few, or too many."""
         hosts = self.chosen_hosts(cluster)
-        on = sum(cluster.host(name).is_on for name in hosts)
-        missing, extra = self._least(hosts) - on, on - (len(hosts) if self.at_most is None else self.at_most)
-        excess = max(missing, extra)
-        if excess <= 0:
+        serving = self._serving(cluster, hosts)
+        on, there = (sum(cluster.host(name).is_on for name in names) for names in (hosts, serving))
+        missing = max(0, self._least(serving) - there)
+        extra = 0 if self.at_most is None else max(0, on - self.at_most)
+        if missing + extra == 0:
             return []
-        wanted = f"at least {self._least(hosts)}" if missing > 0 else f"at most {self.at_most}"
-        detail = f"{on} of the {len(hosts)} hosts {self.said_hosts()} are on, wanted are {wanted}"
-        return [self.broken(f"group:{self.said_hosts()}", excess, detail, largest=len(hosts))]
+        wanted = f"at least {self._least(serving)}" if missing else f"at most {self.at_most}"
+        but = f", {on - there} of them to be emptied" if missing and on > there else ""
+        detail = f"{on} of the {len(hosts)} hosts {self.said_hosts()} are on{but}, wanted are {wanted}"
+        return [self.broken(f"group:{self.said_hosts()}", missing + extra, detail, largest=len(hosts))]
+
+    @staticmethod
+    def _serving(cluster: Cluster, hosts: frozenset[str]) -> frozenset[str]:
+        """Return the hosts that can be counted on: one that is drained may be switched off by hand at any moment."""
+        return frozenset(name for name in hosts if not cluster.host(name).is_being_emptied)
 
     def _least(self, hosts: frozenset[str]) -> int:
         if self.at_least is None:

@@ -173,6 +173,23 @@ def test_a_quorum_stays_on_though_nothing_runs_there() -> None:
     assert sum(host.is_on for host in later.hosts if host.labels) == 2
 
 
+@pytest.mark.parametrize("state", [HostState.DRAINING, HostState.MAINTENANCE])
+def test_a_host_that_is_worked_on_is_not_counted_on_for_a_quorum(state: HostState) -> None:
+    quorum = KeepOn(kind="keep_on", hosts=("h*",), at_least=3)
+    drawn = cluster("h1 64: | h2 64: | h3 64: a=8 | h4 64: b=8").with_host("h1", state=state, drained=True)
+    assert on(carried_out(drawn, SAVE, quorum)) == ["h1", "h2", "h3", "h4"]
+    short = cluster("h1 64: | h2 64 standby: | h3 64: a=8 | h4 64: b=8").with_host("h1", state=state, drained=True)
+    (broken,) = quorum.violations(short)
+    assert broken.detail == "3 of the 4 hosts h* are on, 1 of them to be emptied, wanted are at least 3"
+    assert on(carried_out(short, SAVE, quorum)) == ["h1", "h2", "h3", "h4"]
+
+
+def test_a_host_that_is_worked_on_draws_power_all_the_same() -> None:
+    few = KeepOn(kind="keep_on", hosts=("h*",), at_most=2)
+    drawn = cluster("h1 64: | h2 64: a=8 | h3 64:").with_host("h1", state=HostState.DRAINING, drained=True)
+    assert on(carried_out(drawn, EVEN, few)) == ["h1", "h2"]
+
+
 def test_a_sleeper_is_woken_for_a_quorum() -> None:
     drawn = cluster("h1 64: a=8 | h2 64 standby:")
     assert on(carried_out(drawn, SAVE, KeepOn(kind="keep_on", hosts=("h*",)))) == ["h1", "h2"]
