@@ -25,8 +25,11 @@ def recall(store: Store, policy: Policy, now: datetime, runners: Iterable[Runner
     rules, running = policy.stability, list(runners)
     guests, hosts = _touched(store, "vm:"), _touched(store, "host:")
     since = now - timedelta(minutes=rules.no_return_minutes)
-    spent, owed = store.memory.spent_since(now - HOUR), [step for one in running for step in one.still_to_move()]
     held = Held.by(running)
+    spent = store.memory.spent_since(now - HOUR)
+    owed = [step for one in running for step in one.still_to_move()]
+    # What an earlier run began and nobody has seen the end of is spent all the same.
+    owed += [e.step for e in store.journal.unsettled() if e.step.is_move and e.id not in held.entries]
     return Memory(
         cooling_until=cooling_until(guests, rules.cooldown_minutes, now),
         failures={key: failures for key, (_, failures) in guests.items() if failures},

@@ -77,6 +77,14 @@ class TestOscillation:
         memory = town.site.remembered(town.policy)
         assert (memory.moves_spent, memory.gib_spent) == (3, 12.0)
 
+    def test_what_moves_through_a_restart_counts_as_spent_before_it_arrives(self, tmp_path: Path) -> None:
+        town = Town(tmp_path, {"h1": ["g-1", "g-2", "g-3"], "h2": []}, rules(EVEN), {}, migration_mib_per_s=60.0)
+        town.site.acting.store.drains.ask("h1", "me", "new fans", town.clock.now())
+        town.site.begin(run_cycle(town.site, town.policy).plan, town.policy).advance()
+        town.restart()
+        memory = town.site.remembered(town.policy)
+        assert (memory.moves_spent, memory.gib_spent) == (2, 8.0)
+
     @staticmethod
     def _reborn(town: Town) -> list[Cycle]:
         town.restart()
