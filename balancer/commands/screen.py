@@ -9,8 +9,9 @@ from rich.text import Text
 
 PIPED_COLUMNS = 120  # a file or a pipe has no width of its own
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
-err = Console(stderr=True, highlight=False)
+# No markup: brackets in the name of a guest, or in what somebody wrote about a host, are said as they are.
+out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPED_COLUMNS)
+err = Console(stderr=True, highlight=False, markup=False)
 
 
 def say_error(message: str) -> None:

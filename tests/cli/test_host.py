@@ -80,6 +80,14 @@ def test_in_mode_act_it_is_emptied_and_free_to_work_on(
     assert audit == ["drained: new fans", "h1 is empty, you may work on it", "undrained"]
 
 
+def test_what_somebody_wrote_is_said_as_it_is(town: Town, policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        assert run(["host", "drain", "h2", "--why", "fans [/b] [red]", "--policy", policy]) == 0
+    assert "fans [/b] [red]" in said(capsys)
+    assert run(["host", "list", "--policy", policy]) == 0
+    assert "fans [/b] [red]" in said(capsys)
+
+
 def test_who_cannot_leave_is_named_with_the_reason_and_the_rest_leaves(
     town: Town, policy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
