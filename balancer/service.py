@@ -85,9 +85,11 @@ class Service:
     def _follow_the_policy(self) -> Policy:
         """Do what a new policy, or a window that has opened, asks of the service itself: its mode and its interval."""
         policy = self._in_force()
-        if policy.mode is Mode.ACT and self._leading is None:
-            self._lead()
-        elif policy.mode is not Mode.ACT:
+        if policy.mode is Mode.ACT:
+            self._lead_again_where_it_was_lost()
+            if self._leading is None:
+                self._lead()
+        else:
             for runner in list(self._site.runners):
                 runner.stop(f"the policy's mode is {policy.mode} now")
             if not self._site.runners:
@@ -102,6 +104,16 @@ class Service:
         held.enter_context(leading(self._site, self._lease_seconds))
         self._leading = held
         self._settle()
+
+    def _lead_again_where_it_was_lost(self) -> None:
+        """Give up a right to act that has run out: a machine that stood still would wake nobody ever again."""
+        if self._leading is None or self._site.acting.may_act:
+            return
+        for runner in list(self._site.runners):
+            runner.stop("the right to act was lost")
+        if not self._site.runners:
+            log.warning("the right to act was lost, and is asked for anew")
+            self._let_go()
 
     def _let_go(self) -> None:
         """Give the right to act back."""
@@ -157,7 +169,7 @@ class Service:
         """Carry a plan out beside the loop. While another one runs only wake-ups are begun: they cannot wait."""
         wanted = plan.wake_ups() if self._site.runners else plan
         if wanted.steps:
-            self._hands.submit(self._carry_out, self._site.begin(wanted, self._in_force))
+            self._hands.submit(self._carry_out, self._site.begin(wanted, self._in_force, while_acting=True))
 
     def _carry_out(self, runner: Runner) -> None:
         try:

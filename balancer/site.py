@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import structlog
 from balancer.clock import Clock, WallClock
 from balancer.domain.cluster import Cluster
 from balancer.domain.memory import Memory
-from balancer.domain.plan import Plan
+from balancer.domain.plan import Mode, Plan
 from balancer.domain.site_file import SiteFile
 from balancer.domain.units import gib
 from balancer.domain.violation import Violation, worsened
@@ -97,13 +98,21 @@ class Site:
             return ()  # what is open may be another balancer's, which acts now
         return settle_the_past(self.acting, limits_of(policy), Held.by(self.runners))
 
-    def begin(self, plan: Plan, policy: Policy | InForce) -> Runner:
+    def begin(self, plan: Plan, policy: Policy | InForce, while_acting: bool = False) -> Runner:
         """Hand a verified plan to a runner; it works when it is advanced, and holds its guests and hosts until then.
 
         Each step is looked at again under the policy in force at that moment.
+
+        while_acting: nothing is begun once the policy's mode is no longer `act`; a plan of a person's is not held to it
         """
         in_force = policy.at if isinstance(policy, Policy) else policy
-        runner = Runner(self.acting, plan, gate_of(in_force), lambda moment: limits_of(in_force(moment)))
+
+        def limits(moment: datetime) -> Limits:
+            policy = in_force(moment)
+            is_over = while_acting and policy.mode is not Mode.ACT
+            return replace(limits_of(policy), stopped=_mode_now(policy) if is_over else "")
+
+        runner = Runner(self.acting, plan, gate_of(in_force), limits)
         self.runners.append(runner)
         return runner
 
@@ -124,6 +133,10 @@ class Site:
         self.acting.platform.close()
         self.history.close()
         self.acting.store.close()
+
+
+def _mode_now(policy: Policy) -> str:
+    return f"the policy's mode is {policy.mode} now"
 
 
 def _gib_moved(report: RunReport) -> float:

@@ -77,7 +77,7 @@ def _run_once(site: Site, policy: Policy, lease_seconds: float, save: Path | Non
     with leading(site, lease_seconds):
         settle_aloud(site, policy)
         code, plan = show_cycle(site, policy, save)
-        return code if plan is None else carry_out(site, plan, policy)
+        return code if plan is None else carry_out(site, plan, policy, while_acting=True)
 
 
 def settle_aloud(site: Site, policy: Policy) -> None:
@@ -124,15 +124,15 @@ def apply(
             raise InputError(
                 [Fault(str(plan), f"was valid until {proposed.valid_until:%Y-%m-%d %H:%M}", "make it anew")]
             )
-        fresh = look_and_expect(opened, wanted)
+        fresh = look_and_expect(opened, wanted.at(now))
         objections = verify(proposed, fresh, wanted, opened.remembered(wanted))
         if objections:
             raise InputError([Fault(str(plan), str(objection)) for objection in objections])
         return carry_out(opened, proposed, wanted)
 
 
-def carry_out(site: Site, plan: Plan, policy: Policy) -> int:
-    runner = site.begin(plan, policy)
+def carry_out(site: Site, plan: Plan, policy: Policy, while_acting: bool = False) -> int:
+    runner = site.begin(plan, policy, while_acting)
     _watch(site, runner, limits_of(policy).poll_seconds)
     report = site.finish(runner)
     _say(report)

@@ -92,21 +92,25 @@ def drain(
         rules = _policy(opened, policy, mode)
         _known(opened, host)
         _ask(opened, host, why)
-        if rules.mode is Mode.ACT and not _somebody_else_acts(opened):
+        if _acts(opened, rules) and not _somebody_else_acts(opened):
             standing = _carry_out(opened, rules, host, wait)
         else:
             standing = _standing(opened, rules, host)
             if not (standing.is_empty or standing.is_silent or standing.is_off):
                 out.print(plan_text(standing.plan, standing.seen, out.width))
             standing = _watch(opened, rules, standing) if wait else standing
-        _say(standing, rules)
+        _say(standing, rules.at(opened.clock.now()))
     return standing.exit_code
 
 
 def _policy(site: Site, path: Path | None, mode: Mode | None = None) -> Policy:
-    """Return the policy that is in force on a site now."""
+    """Return the policy of a site, its schedule with it: waiting may outlast a window."""
     policy = the_policy(path, site.name)
-    return (policy if mode is None else policy.in_mode(mode)).at(site.clock.now())
+    return policy if mode is None else policy.in_mode(mode)
+
+
+def _acts(site: Site, policy: Policy) -> bool:
+    return policy.at(site.clock.now()).mode is Mode.ACT
 
 
 def _known(site: Site, host: str) -> None:
@@ -140,7 +144,8 @@ def _somebody_else_acts(site: Site) -> bool:
 
 
 def _standing(site: Site, policy: Policy, host: str) -> Standing:
-    """Look and think, and say how far a host is."""
+    """Look and think under the policy in force now, and say how far a host is."""
+    policy = policy.at(site.clock.now())
     with err.status("looking and thinking ..."):
         seen = look_and_expect(site, policy)
         site.note_drains(seen)
@@ -161,12 +166,12 @@ def _carry_out(site: Site, policy: Policy, host: str, wait: bool) -> Standing:
         while True:
             settle_aloud(site, policy)
             _, plan = show_cycle(site, policy, None)
-            if plan is not None:
-                carry_out(site, plan, policy)
+            if plan is not None and _acts(site, policy):
+                carry_out(site, plan, policy, while_acting=True)
             standing = _standing(site, policy, host)
             if not wait or standing.exit_code != THERE_IS_A_PLAN:
                 return standing
-            if not standing.leaving:
+            if not (standing.leaving and _acts(site, policy)):
                 site.clock.sleep(policy.interval_seconds)
 
 

@@ -188,6 +188,11 @@ class Step(Value):
         return self.action is Action.MOVE
 
     @property
+    def is_waking(self) -> bool:
+        """Whether it serves to wake a host, which no doubt and no other plan holds up."""
+        return self.action in {Action.POWER_ON, Action.WAIT_READY, Action.UNCORDON}
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts that the step touches."""
         return tuple(name for name in (self.source, self.target, self.host) if name)
@@ -253,7 +258,7 @@ class Plan(Value):
     kept: tuple[Kept, ...] = ()
     unmet: tuple[Unmet, ...] = ()
     wanted: tuple[Wanted, ...] = Field(default=(), description="wishes, and since when; the next cycle remembers them")
-    refused: Annotated[str, Field(description="why nothing may be done now (doubts); empty otherwise")] = ""
+    refused: Annotated[str, Field(description="why nothing but waking may be done now (doubts); empty otherwise")] = ""
 
     @property
     def moves(self) -> tuple[Step, ...]:
@@ -270,8 +275,7 @@ class Plan(Value):
 
     def wake_ups(self) -> Plan:
         """Return the part of the plan that wakes hosts: it depends on nothing else, and may overtake a long plan."""
-        kinds = {Action.POWER_ON, Action.WAIT_READY, Action.UNCORDON}
-        steps = tuple(step for step in self.steps if step.action in kinds)
+        steps = tuple(step for step in self.steps if step.is_waking)
         summary = self.summary.model_copy(update={"moves": 0, "hosts_to_sleep": ()})
         return self.model_copy(update={"id": f"{self.id}-wake", "steps": steps, "summary": summary})
 

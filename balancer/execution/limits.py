@@ -25,6 +25,7 @@ class Limits:
     hard_off_allowed: bool = False
     moves_frozen: bool = False
     power_frozen: bool = False
+    stopped: str = ""  # why nothing at all may be begun any more
     poll_seconds: float = 2.0
 
     def why_frozen(self, action: Action) -> str:

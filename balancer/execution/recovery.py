@@ -78,9 +78,10 @@ def _write(site: ActingSite, entry: JournalEntry, settled: Settled) -> None:
         if entry.state is EntryState.UNKNOWN:
             site.store.journal.settle(entry.id, EntryState.BEGUN, settled.words, site.now)
         return
-    site.store.journal.settle(entry.id, _IN_THE_JOURNAL[settled.verdict], settled.words, site.now)
+    # What is remembered comes before the step is closed: killed in between, it is rather counted twice than never.
     if settled.verdict is not Verdict.UNKNOWN:
         remember(site, entry, succeeded=settled.verdict is Verdict.DONE)
+    site.store.journal.settle(entry.id, _IN_THE_JOURNAL[settled.verdict], settled.words, site.now)
 
 
 def _say(entry: JournalEntry, verdict: Verdict, words: str = "", alarm: bool = False) -> Settled:

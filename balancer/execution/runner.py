@@ -59,7 +59,7 @@ class Runner:
         self._started = site.now
         self._running: dict[str, tuple[Step, Work, datetime]] = {}
         self._outcomes: dict[str, Outcome] = {}
-        self._stop = plan.refused
+        self._stop = ""
         self._progress = Progress(steps=len(plan.steps))
 
     # -- for everybody
@@ -129,11 +129,11 @@ class Runner:
         for step, work, started in list(self._running.values()):
             ending = work.poll()
             if ending is not None:
-                # The journal first: if it cannot be written, the step is looked at again next time.
+                # The journal last: while it is open the step is looked at again, and rather counted twice than never.
+                self._remember(step, work, ending)
                 self._site.store.journal.settle(
                     work.entry.id, ending.result.in_the_journal, ending.detail, self._site.now
                 )
-                self._remember(step, work, ending)
                 del self._running[step.id]
                 self._end(step, ending, started)
 
@@ -159,6 +159,8 @@ class Runner:
     def _why_hopeless(self, step: Step) -> str:
         if self._stop:
             return self._stop
+        if self._plan.refused and not step.is_waking:
+            return self._plan.refused
         for need in step.depends_on:
             if need not in self._known:
                 return f"it depends on {need}, which is not in the plan"
@@ -187,6 +189,9 @@ class Runner:
 
     def _start_what_may(self, ready: Sequence[Step]) -> None:
         cluster, limits = look(self._site), self._limits_at(self._site.now)
+        if limits.stopped:
+            self.stop(limits.stopped)
+            return
         for step in ready:
             try:
                 cluster = self._start(step, cluster, limits)

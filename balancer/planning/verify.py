@@ -54,8 +54,8 @@ def verify(plan: Plan, cluster: Cluster, policy: Policy, memory: Memory = NOTHIN
 
 
 def _structure(plan: Plan, policy: Policy) -> Iterator[Objection]:
-    if plan.refused and plan.steps:
-        yield Objection("plan", f"has steps although it was refused: {plan.refused}")
+    if plan.refused and not all(step.is_waking for step in plan.steps):
+        yield Objection("plan", f"does more than to wake hosts although it was refused: {plan.refused}")
     for step_id, times in Counter(step.id for step in plan.steps).items():
         if times > 1:
             yield Objection(step_id, "stands twice in the plan")

@@ -112,6 +112,18 @@ def test_waiting_goes_on_over_a_budget(town: Town, policy: str, capsys: pytest.C
     assert town.clock.now().hour == 13
 
 
+def test_waiting_honours_a_freeze_that_begins_meanwhile(
+    town: Town, policy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each cycle moves one guest; the backup begins after the first two."""
+    backup = "windows: {backup: {from: '12:07', to: '15:00'}}\nschedule: [{during: backup, set: {freeze: all}}]\n"
+    Path(policy).write_text(POLICY + backup + "budget: {per_hour: {moves: 2}}\n")
+    assert run(["host", "drain", "h1", "--policy", policy, "--mode", "act", "--wait"]) == 0
+    said(capsys)
+    assert town.guests_on("h1") == set()
+    assert town.clock.now().hour == 15
+
+
 def test_a_silent_host_is_answered_for_clearly(town: Town, policy: str, capsys: pytest.CaptureFixture[str]) -> None:
     town.site.look()
     town.world.make_unreachable("h1")

@@ -9,8 +9,9 @@ import pytest
 from balancer.domain.plan import Step
 from balancer.execution import Held, Limits, Verdict, settle_the_past
 from balancer.power.base import PowerState
+from balancer.store.journal import EntryState
 from tests.execution.killing import Killed, Killer
-from tests.execution.stage import Stage, build, move, sleep_steps, wake_steps
+from tests.execution.stage import NOON, Stage, build, move, sleep_steps, wake_steps
 
 
 def night(stage: Stage) -> tuple[Step, ...]:
@@ -47,6 +48,8 @@ def check_that_nobody_was_harmed(stage: Stage, story: str) -> None:
 
 def check_that_the_past_is_settled(stage: Stage, story: str) -> None:
     assert stage.store.journal.unsettled() == (), story
+    arrived = [e for e in stage.store.journal.latest() if e.step.is_move and e.state is EntryState.DONE]
+    assert stage.store.memory.spent_since(NOON).moves >= len(arrived), f"{story}: what was moved is not remembered"
     for host in stage.world.hosts:
         marks, is_off = stage.store.marks.of(host), stage.phase(host) == "off"
         assert marks.asleep_by_us == is_off, f"{story}: {host} is {stage.phase(host)}, marked {marks}"

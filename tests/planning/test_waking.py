@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from balancer.domain.cluster import Cluster
+from balancer.constraints import KeepOn
+from balancer.domain.cluster import Cluster, Doubt
 from balancer.domain.host import HostState
 from balancer.objectives import FewMoves, LeastPower
 from balancer.planning import make_plan, verify
@@ -48,3 +49,16 @@ def test_a_host_that_the_policy_lists_may_be_woken_whoever_switched_it_off() -> 
     without_ours = cluster(CROWDED).with_host("h2", state=HostState.POWERED_OFF, asleep_by_us=False)
     assert woken(without_ours) == ()
     assert woken(without_ours, listed) == ("h3",)
+
+
+def test_a_host_is_woken_for_a_quorum_though_doubts_forbid_everything_else() -> None:
+    seen = cluster("h1 64: a=8 | h2 64: b=8 | h3 64 standby:", doubts=[Doubt(subject="host:h1", kind="stale")])
+    quorum = SAVER.model_copy(update={"constraints": (KeepOn(kind="keep_on", hosts=("h*",), at_least=3),)})
+    assert make_plan(seen, quorum).refused
+    assert woken(seen, quorum) == ("h3",)
+
+
+def test_a_refused_plan_that_does_more_than_wake_is_objected_to() -> None:
+    plan = make_plan(cluster(CROWDED), SAVER).model_copy(update={"refused": "too many doubts"})
+    assert plan.moves
+    assert [objection.step for objection in verify(plan, cluster(CROWDED), SAVER)] == ["plan"]

@@ -97,6 +97,18 @@ def test_a_site_asks_again_before_each_step(stage: Stage) -> None:
     assert [outcome.result for outcome in begun.run_to_end().outcomes] == [Result.DONE, Result.REFUSED]
 
 
+def test_no_step_is_begun_by_itself_once_the_mode_is_no_longer_act(stage: Stage) -> None:
+    """Its window ends while the first guest is on its way; what a person has asked for goes on."""
+    text = "windows: {w: {from: '12:00', to: '12:01'}}\nschedule: [{during: w, set: {mode: act}}]\n"
+    site = Site(stage.site, history=_NoHistory())  # type: ignore[arg-type]
+    two: Plan = plan(move("a", "h1", "h3"), move("b", "h1", "h2", "move-a")).model_copy(update={"cluster": "lab"})
+    report = site.begin(two, policy(text), while_acting=True).run_to_end()
+    assert [outcome.result for outcome in report.outcomes] == [Result.DONE, Result.SKIPPED]
+    assert report.outcomes[1].detail == "the policy's mode is recommend now"
+    other = plan(move("b", "h1", "h2"), at=stage.clock.now()).model_copy(update={"cluster": "lab"})
+    assert [o.result for o in site.begin(other, policy(text)).run_to_end().outcomes] == [Result.DONE]
+
+
 class _NoHistory:
     def record_event(self, *_: Any) -> None: ...
 
@@ -198,6 +210,17 @@ def test_the_right_to_act_comes_and_goes_with_the_mode(tmp_path: Path) -> None:
         running.waits_for(lambda: store.lease.holder(datetime.now(UTC)) is None)
         running.is_told(signal.SIGTERM)
         assert running.leaves_with() == 0
+
+
+def test_a_right_to_act_that_ran_out_is_asked_for_anew(tmp_path: Path) -> None:
+    """As on a machine that stood still for longer than its lease."""
+    with service(tmp_path, mode="act", interval_seconds=1) as running, its_store(tmp_path) as store:
+        running.waits_for(lambda: store.lease.holder(datetime.now(UTC)) is not None)
+        lost = store.lease.holder(datetime.now(UTC))
+        assert lost is not None
+        store.lease.release(lost.token, datetime.now(UTC))
+        running.waits_for(lambda: (held := store.lease.holder(datetime.now(UTC))) is not None and held != lost)
+        assert logged(running, "the right to act was lost, and is asked for anew")
 
 
 def test_a_plan_is_not_gone_on_with_when_the_mode_is_no_longer_act(tmp_path: Path) -> None:
