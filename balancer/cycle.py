@@ -31,6 +31,8 @@ class Cycle:
     memory: Memory
     plan: Plan
     objections: tuple[Objection, ...]
+    safe: Plan | None = None
+    """What may be carried out: the plan; of one that is withdrawn its wake-ups, where they are safe by themselves."""
 
     @property
     def sentence(self) -> str:
@@ -38,10 +40,6 @@ class Cycle:
         if self.objections:
             return f"Withdrew its own plan, it is not safe: {self.objections[0]}"
         return plan_sentence(self.plan)
-
-    @property
-    def may_be_carried_out(self) -> bool:
-        return bool(self.plan.steps) and not self.objections
 
 
 def run_cycle(site: Site, policy: Policy) -> Cycle:
@@ -68,4 +66,15 @@ def think(seen: Cluster, policy: Policy, memory: Memory) -> Cycle:
     """Plan for a cluster and prove the plan: values in, values out, so that last night can be decided again."""
     policy = policy.at(seen.taken_at)
     plan = make_plan(seen, policy, memory)
-    return Cycle(seen, memory, plan, verify(plan, seen, policy, memory))
+    objections = verify(plan, seen, policy, memory)
+    return Cycle(seen, memory, plan, objections, safe_part(plan, objections, seen, policy, memory))
+
+
+def safe_part(
+    plan: Plan, objections: tuple[Objection, ...], seen: Cluster, policy: Policy, memory: Memory
+) -> Plan | None:
+    """Return what of a plan may be carried out: waking is always allowed, and does not wait for a better plan."""
+    if not objections:
+        return plan if plan.steps else None
+    waking = plan.wake_ups()
+    return waking if waking.steps and not verify(waking, seen, policy, memory) else None

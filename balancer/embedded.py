@@ -121,8 +121,9 @@ class EmbeddedDay:
             self._count_guests(cycle.seen)
             self._print(cycle)
             self.ledger.add(cycle.seen, CYCLE.total_seconds() / 3600)
-            wanted = cycle.plan.wake_ups() if self._site.runners else cycle.plan
-            if self._policy.at(cycle.seen.taken_at).mode is Mode.ACT and cycle.may_be_carried_out and wanted.steps:
+            wanted = cycle.safe.wake_ups() if cycle.safe is not None and self._site.runners else cycle.safe
+            acts = self._policy.at(cycle.seen.taken_at).mode is Mode.ACT
+            if acts and wanted is not None and wanted.steps:
                 self._site.begin(wanted, self._policy)
             self._act_until(cycle.seen.taken_at + CYCLE)
             time.sleep(self._pace)

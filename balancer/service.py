@@ -150,12 +150,12 @@ class Service:
     def _answer(self, cycle: Cycle, mode: Mode) -> None:
         log.info(cycle.sentence, plan=cycle.plan.id, moves=cycle.plan.summary.moves, gap=cycle.plan.summary.gap)
         self._tell_conflicts(cycle.plan)
-        if mode is Mode.CONFIRM and cycle.may_be_carried_out:
+        if mode is Mode.CONFIRM and cycle.safe is not None:
             waiting = self._state / WAITING_PLAN
-            waiting.write_text(to_json(cycle.plan))
+            waiting.write_text(to_json(cycle.safe))
             log.info("a plan waits for a person", command=f"balancer apply {waiting}")
-        if mode is Mode.ACT and cycle.may_be_carried_out:
-            self._act(cycle.plan)
+        if mode is Mode.ACT and cycle.safe is not None:
+            self._act(cycle.safe)
         self._write_health(cycle.sentence, is_well=True)
 
     def _tell_conflicts(self, plan: Plan) -> None:

@@ -118,7 +118,7 @@ class Town:
         self.site.settle(self.policy)
         cycle = run_cycle(self.site, self.policy)
         assert cycle.objections == ()
-        if cycle.may_be_carried_out and not self.site.runners:
+        if cycle.safe is not None and not self.site.runners:
             self.site.begin(cycle.plan, self.policy)
         self.act_until(begun + timedelta(seconds=self.policy.interval_seconds))
         return cycle
