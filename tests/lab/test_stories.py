@@ -35,9 +35,9 @@ EVEN = DIRECT + "objectives: {even_load: {weight: 1, cpu: 1, memory: 0.1}, few_m
 SAVER = DIRECT + "objectives: {even_load: {weight: 0.1}, least_power: {weight: 1}, few_moves: {weight: 0.02}}"
 
 SMALL = {"cpu_cores": 0.8, "memory_mib": 1024}
-# Three guests of 18 % of a core do not fit below the headroom of a host, two do; of memory a host has room for four.
+# Five guests that burn 15 % of a core each do not fit below the headroom of two hosts; four fit into the memory of one.
 # Small enough that all guests together get what they want of a machine that has other things to do as well.
-SMALLER = {"cpu_cores": 0.5, "memory_mib": 1024}
+SMALLER = {"cpu_cores": 0.35, "memory_mib": 1024}
 POWER = {"idle_watts": 100.0, "peak_watts": 200.0}
 
 
@@ -90,7 +90,7 @@ def cpu_deviation(seen: Cluster) -> float:
 
 def busier(product: Product, guests: Iterable[str]) -> None:
     """Raise the load of guests, in steps, until the hosts that are on cannot hold them."""
-    for percent in (20, 24, 28, 34, 42, 52, 64):
+    for percent in (15, 18, 22, 28, 36, 46, 60):
         for name in guests:
             product.lab.set_load(name, percent)
         for _ in range(2):
@@ -103,7 +103,7 @@ def needs_another_host(seen: Cluster, share: float = 0.9) -> bool:
     """Whether the guests want more than the headroom of all hosts that are on, however they were spread."""
     on = [host for host in seen.hosts if host.is_on]
     # Well above: an emulated guest's second of CPU time is a rough measure, and the next look has to see it too.
-    return sum(seen.used(host, CPU) for host in on) > 1.2 * share * sum(host.usable_cores for host in on)
+    return sum(seen.used(host, CPU) for host in on) > 1.15 * share * sum(host.usable_cores for host in on)
 
 
 def acts_until_it_wakes(product: Product, cycles: int = 4) -> tuple[SavedCycle, str]:
