@@ -72,9 +72,15 @@ def embedded_default_policy() -> Policy:
     return read_text(embedded_policy(), Policy, "the embedded policy")
 
 
-def live_a_day(policy_path: Path | None, out: Console, pace_seconds: float = SECONDS_TO_LOOK_AT_A_CYCLE) -> int:
+def live_a_day(
+    policy_path: Path | None,
+    out: Console,
+    pace_seconds: float = SECONDS_TO_LOOK_AT_A_CYCLE,
+    mode: Mode | None = None,
+) -> int:
     """Run the embedded site for a day at high speed and print each cycle as it happens."""
     policy = load_policy(policy_path, CLUSTER) if policy_path else embedded_default_policy()
+    policy = policy if mode is None else policy.in_mode(mode)
     # systemd and container engines say SIGTERM: it ends the day as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with the_embedded_site(MIDNIGHT) as site:

@@ -12,6 +12,7 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.memory import NOTHING_REMEMBERED, Memory
 from balancer.domain.plan import Plan
 from balancer.domain.value import Value
+from balancer.errors import Fault, InputError
 from balancer.formats import read, to_json
 from balancer.policy import Policy
 
@@ -29,10 +30,13 @@ class SavedCycle(Value):
 
 
 def save_cycle(cycle: Cycle, policy: Policy, path: Path) -> None:
-    """Write a cycle down; it holds no secrets, for neither snapshots nor policies do."""
+    """Write a cycle down; it holds no secrets, for neither snapshots nor policies do. InputError where it cannot be."""
     in_force = policy.at(cycle.seen.taken_at)
     saved = SavedCycle(snapshot=cycle.seen, policy=in_force, memory=cycle.memory, plan=cycle.plan)
-    path.write_text(to_json(saved) + "\n", encoding="utf-8")
+    try:
+        path.write_text(to_json(saved) + "\n", encoding="utf-8")
+    except OSError as cause:
+        raise InputError([Fault(str(path), f"cannot be written: {cause.strerror}", "name a file to save to")]) from None
 
 
 def replay_cycle(path: Path) -> tuple[Cycle, Policy]:

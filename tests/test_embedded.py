@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 from datetime import timedelta
 
 import pytest
 from rich.console import Console
 
-from balancer.embedded import MIDNIGHT, EmbeddedDay, embedded_default_policy, the_embedded_site
+from balancer.domain.plan import Mode
+from balancer.embedded import MIDNIGHT, EmbeddedDay, embedded_default_policy, live_a_day, the_embedded_site
 
 
 def lived(hours: float) -> tuple[str, EmbeddedDay]:
@@ -46,3 +48,17 @@ def test_a_whole_day_sleeps_at_night_works_by_day_and_saves_power() -> None:
     assert hosts_on(printed, "23:45") < hosts_on(printed, "14:00")
     assert day.ledger.kwh < 0.95 * day.ledger.kwh_all_on
     assert "ALARM" not in printed
+
+
+@pytest.mark.parametrize(("mode", "moved"), [(Mode.RECOMMEND, False), (Mode.ACT, True), (None, True)])
+def test_the_mode_of_the_command_line_counts_on_the_embedded_day_too(
+    mode: Mode | None, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("balancer.embedded.DAY", timedelta(hours=1))
+    printed = io.StringIO()
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        live_a_day(None, Console(file=printed, width=160), pace_seconds=0, mode=mode)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert (", 0 guests moved" not in printed.getvalue()) is moved

@@ -58,6 +58,8 @@ def check(
         out.print(Text(hosts_implied(here.cluster, here.policy)))
     promises = count_of(len(wanted.promises), "promise")
     verdict = "rules contradict each other" if wrong else "a good policy"
+    if not wrong and any(isinstance(warning, Conflict) for warning in warned):
+        verdict = "well written, and not to be kept on this cluster"
     out.print(Text(f"{policy}: {verdict}, {promises}, mode {wanted.mode}"))
     return ERROR if wrong or (strict and warned) else DONE
 

@@ -54,6 +54,9 @@ def explain(
         return _say_kinds()
     subject, _, named = what.partition(":")
     if subject not in SUBJECTS:
+        if format is Format.JSON:
+            way_out = "balancer schema policy prints what a policy may say, as JSON"
+            raise InputError([Fault(f"explain {what}", "is told as text alone", way_out)])
         return _say_kind(what)
     wanted = name or named
     if subject != "plan" and not wanted:

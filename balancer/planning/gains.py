@@ -43,6 +43,8 @@ class Gains:
         mended = next((v for v in self._broken if self._mends(move, v)), None)
         if mended is not None:
             return Gain(MENDING + mended.excess, f"mends {mended}")
+        if self._now.host(move.source).is_being_emptied:
+            return Gain(MENDING, f"empties {move.source}, which is {self._now.host(move.source).state}")
         if move.source in self._sleeping:
             return Gain(self._worth_of_sleep(move.source) / companions, self._said_sleep(move.source))
         worth = self._worth_of_evenness(move)

@@ -11,7 +11,7 @@ from balancer.errors import Fault, PolicyError
 from balancer.formats.lines import Lines
 from balancer.formats.reading import data_of, text_of
 from balancer.formats.sourced import Document, Join, Sourced, laid_over
-from balancer.policy.dial import DIAL
+from balancer.policy.dial import DIAL, sets
 from balancer.policy.document import PolicyDocument
 from balancer.policy.ready import READY, ready_policy
 
@@ -45,17 +45,22 @@ def read_chain(path: Path) -> Chain:
 
 
 def _dial_aside(under: Sourced, over: Sourced) -> Sourced:
-    """A file that turns the dial means it: what the files below it wrote in the dial's places counts no more."""
-    for path in DIAL if over.inside("aggressiveness") is not None else ():
-        under = _lacking(under, path.split("."))
+    """A file that turns the dial means it: what other files wrote where the dial sets a value counts no more."""
+    dial = over.inside("aggressiveness")
+    level = dial.plain if dial is not None and dial.plain in range(1, 6) else None
+    for path in DIAL:
+        if sets(level, path):
+            under = _lacking(under, path.split("."), over.document)
     return under
 
 
-def _lacking(block: Sourced, path: list[str]) -> Sourced:
+def _lacking(block: Sourced, path: list[str], unless_in: Document) -> Sourced:
     inside = block.inside(path[0])
     if inside is None:
         return block
-    return block.with_parts(**{path[0]: _lacking(inside, path[1:])}) if path[1:] else block.without(path[0])
+    if path[1:]:
+        return block.with_parts(**{path[0]: _lacking(inside, path[1:], unless_in)})
+    return block if inside.document is unless_in else block.without(path[0])
 
 
 def for_cluster(source: Sourced, cluster: str | None) -> Sourced:
@@ -63,7 +68,7 @@ def for_cluster(source: Sourced, cluster: str | None) -> Sourced:
     clusters = source.block().get("clusters")
     override = clusters.inside(cluster) if clusters is not None and cluster is not None else None
     common = source.without("clusters", "extends", "remove")
-    return common if override is None else _over(common, override).without("remove")
+    return common if override is None else _over(_dial_aside(common, override), override).without("remove")
 
 
 @dataclass(frozen=True)

@@ -184,3 +184,17 @@ def test_the_generated_reference_is_up_to_date() -> None:
 
     made = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))["reference"]()
     assert (ROOT / "docs" / "policy.md").read_text() == made, "run: python docs/make_reference.py"
+
+
+@pytest.mark.parametrize("target", ["nowhere/cycle.json", "."])
+def test_a_cycle_that_cannot_be_saved_is_said_in_words(
+    target: str, files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshot, policy = files
+    assert run(["plan", "--snapshot", snapshot, "--policy", policy, "--save", str(tmp_path / target)]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_kind_is_told_as_text_and_json_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "keep_on", "--format", "json"]) == 1
+    assert "is told as text alone" in capsys.readouterr().err

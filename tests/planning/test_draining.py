@@ -149,3 +149,9 @@ def test_an_evacuation_that_outlasts_the_budget_takes_what_it_can() -> None:
     second = planned(after, rules)
     assert len(second.moves) == 1
     assert outcome(second, after).guests_of("h1") == ()
+
+
+def test_a_guest_that_leaves_a_drained_host_is_said_to_leave_it() -> None:
+    drawn = cluster("h1 64: a=8/1 b=8/1 | h2 64: c=8/1").with_hosts(HostState.DRAINING, "h1")
+    plan = make_plan(drawn, Policy())
+    assert {step.because for step in plan.moves} == {"empties h1, which is draining"}

@@ -159,3 +159,22 @@ def test_a_wheel_carries_the_ready_policies(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     carried = zipfile.ZipFile(wheel).namelist()
     assert [name for name in READY if f"balancer/policy/ready/{name}.yaml" not in carried] == []
+
+
+@pytest.mark.parametrize("level", [2, 3, 4, 5])
+def test_the_dial_leaves_alone_what_it_does_not_set(tmp_path: Path, level: int) -> None:
+    ready = load_policy(write(tmp_path, leaf="extends: power-saver"))
+    turned = load_policy(write(tmp_path, leaf=f"extends: power-saver\naggressiveness: {level}"))
+    assert turned.objectives.least_power == ready.objectives.least_power
+    assert turned.objectives.even_load == ready.objectives.even_load
+    assert turned.objectives.least_power.weight == 1.0
+
+
+def test_the_dial_that_is_turned_for_a_cluster_overrules_the_base_too(tmp_path: Path) -> None:
+    base = "stability: {minimum_gain: 0.03}\nobjectives: {least_power: {weight: 1.0}, few_moves: {weight: 0.3}}"
+    leaf = "extends: base.yaml\nstability: {cooldown_minutes: 77}\nclusters: {lab: {aggressiveness: 5}}"
+    path = write(tmp_path, base=base, leaf=leaf)
+    lab, other = load_policy(path, "lab"), load_policy(path, "production")
+    assert (lab.stability.minimum_gain, lab.objectives.few_moves.weight) == (0.0, 0.001)
+    assert (lab.stability.cooldown_minutes, lab.objectives.least_power.weight) == (77, 1.0)
+    assert (other.stability.minimum_gain, other.objectives.few_moves.weight) == (0.03, 0.3)
