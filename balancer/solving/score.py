@@ -68,6 +68,19 @@ def load_cost(arrays: Arrays, load: Floats, hosts: int | slice | Ints = slice(No
     return np.asarray(cost, dtype=np.float64)
 
 
+def added_cost(arrays: Arrays, host: int, load: Floats, more: Floats, more_squared: Floats) -> Floats:
+    """Return what a host at this load costs more with each row of `more` on it."""
+    curve = arrays.curve[host]
+    cost = more @ (2.0 * curve * load) + more_squared @ curve
+    if arrays.soft_price[host].any():
+        limit, price = arrays.soft_limit[host], arrays.soft_price[host]
+        for resource in np.flatnonzero(price).tolist():
+            room = limit[resource] - load[resource]
+            over = np.maximum(more[:, resource] - room, 0.0) - max(-room, 0.0)
+            cost += price[resource] * over
+    return np.asarray(cost, dtype=np.float64)
+
+
 def cost_of(arrays: Arrays, solution: Solution) -> float:
     on = solution.on
     hosts = float((load_cost(arrays, load_of(arrays, solution.at)) + arrays.on_cost)[on].sum())
