@@ -27,7 +27,7 @@ from balancer.solving.problem import Effort
 from balancer.solving.spare import need_room_for_losses
 
 FAULT_PRICE = 1e3  # of a host's share over its limit, when the model mends: far above any J
-LP_ROUNDS = 3
+LP_ROUNDS = 5
 PROOF, ADVICE = 5e-5, 1e-3  # relative gaps at which a model may stop: one that only advises need not prove anything
 
 
@@ -43,11 +43,10 @@ class Flow:
 def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False, gap: float = PROOF) -> Flow:
     """Find which hosts are worth keeping on. While mending, broken limits come first and nothing is proven."""
     model = _Model(arrays, mending)
-    for _ in range(LP_ROUNDS):
-        outcome = highs.solve(model.lp, seed=seed, nodes=1, integer=False)
-        if not outcome.found or not refine(model.lp, model.loads):
-            break
-    if model.choices:
+    outcome = highs.solve_relaxed(
+        model.lp, seed=seed, sharpen=lambda: refine(model.lp, model.loads), rounds=LP_ROUNDS
+    )
+    if not model.is_whole():
         outcome = highs.solve(model.lp, seed=seed, nodes=effort.flow_nodes, gap=gap)
     on = model.hosts_on() if outcome.found else None
     bound = None if mending or outcome.bound is None else outcome.bound + arrays.stuck_cost
@@ -81,6 +80,11 @@ class _Model:
         places = pulp.LpAffineExpression(leaving) + float(_least_stay_cost(arrays).sum())
         on_cost = pulp.lpSum(float(c) * on for c, on in zip(arrays.on_cost, self.on, strict=True))
         self.lp.setObjective(pulp.lpSum(self.cost) + on_cost + places)
+
+    def is_whole(self) -> bool:
+        """Whether the last answer leaves no host half on: nothing that is whole is cheaper then."""
+        chosen = [on.varValue for on in self.choices.values()]
+        return all(value is None or min(value, 1 - value) < 1e-9 for value in chosen)
 
     def hosts_on(self) -> Bools:
         """Return which hosts the answer keeps on."""
