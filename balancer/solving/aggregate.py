@@ -43,9 +43,7 @@ class Flow:
 def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False, gap: float = PROOF) -> Flow:
     """Find which hosts are worth keeping on. While mending, broken limits come first and nothing is proven."""
     model = _Model(arrays, mending)
-    outcome = highs.solve_relaxed(
-        model.lp, seed=seed, sharpen=lambda: refine(model.lp, model.loads), rounds=LP_ROUNDS
-    )
+    outcome = highs.solve_relaxed(model.lp, seed=seed, sharpen=lambda: refine(model.lp, model.loads), rounds=LP_ROUNDS)
     if not model.is_whole():
         outcome = highs.solve(model.lp, seed=seed, nodes=effort.flow_nodes, gap=gap)
     on = model.hosts_on() if outcome.found else None

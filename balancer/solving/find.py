@@ -33,7 +33,7 @@ def find_placement(problem: Problem) -> Decision:
     score_now = score(arrays, now)
     work = Work(problem.effort.iterations)
     flow = solve_flow(arrays, problem.effort, problem.seed)
-    found, best = _searched(arrays, problem, flow.on, work, score_now)
+    found, best = _searched(arrays, problem, flow, work, score_now)
     bound, nodes = flow.bound, flow.nodes
     if _is_small(arrays, problem) and not is_proved(found, score_now, bound):
         found, best, bound, nodes = _solved(arrays, problem, (found, best), score_now, flow)
@@ -77,13 +77,11 @@ def _polished(arrays: Arrays, best: tuple[Score, Solution], work: Work) -> tuple
     return better(best, (score(arrays, polished), polished))
 
 
-def _searched(
-    arrays: Arrays, problem: Problem, advised: Bools | None, work: Work, score_now: Score
-) -> tuple[Score, Solution]:
+def _searched(arrays: Arrays, problem: Problem, flow: Flow, work: Work, score_now: Score) -> tuple[Score, Solution]:
     """Try what the model advises, with a little less room where its hosts cannot all be emptied; shake the best."""
     from balancer.solving.aggregate import ADVICE, solve_flow
 
-    best = score_now, Solution.today(arrays)
+    best, advised = (score_now, Solution.today(arrays)), flow.on
     mending = not score_now.breaks_nothing
     rng = np.random.default_rng(problem.seed)
     tried: set[bytes] = set()
@@ -98,7 +96,9 @@ def _searched(
         best, emptied = _tried(arrays, wanted, work, best, rng)
         if emptied:
             break
-    shaken = shake(arrays, best[1], work, rng, problem.effort.restarts)
+    if is_proved(best[0], score_now, flow.bound):
+        return best
+    shaken = shake(arrays, best[1], work, rng, problem.effort.shakes(*arrays.allowed.shape))
     return better(best, (score(arrays, shaken), shaken))
 
 

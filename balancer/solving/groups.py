@@ -54,7 +54,7 @@ class Groups:
 
     @cached_property
     def has_soft(self) -> bool:
-        return any(group.price is not None for group in (*self._families, *self._companies))
+        return any(f.price is not None for f in self._families) or any(c.price is not None for c in self._companies)
 
     def soft_mates(self, unit: int) -> list[Ints]:
         """Return the units of each soft group that a unit is in: what two of them cost is not the sum of each alone."""

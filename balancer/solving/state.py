@@ -30,7 +30,7 @@ class State:
         self.groups = Groups(arrays, self.at)
         self.arriving = np.empty(arrays.allowed.shape, order="F")  # what is worked out anew is one host's column
         self.leaving = np.empty(len(self.at))
-        self._scratch = np.empty((0, 0))
+        self._scratch: Floats | None = None
         for host in range(len(self.on)):
             self.refresh_host(host)
 
@@ -45,7 +45,7 @@ class State:
         for name in ("at", "on", "closing", "load", "arriving", "leaving"):
             setattr(twin, name, getattr(self, name).copy(order="K"))
         twin.groups = self.groups.copy()
-        twin._scratch = np.empty((0, 0))
+        twin._scratch = None
         return twin
 
     # -- asking
@@ -78,7 +78,7 @@ class State:
         if self.arriving.size == 0:
             return 0, 0, NEVER
         out = np.where(self.affordable(), self.leaving, NEVER)
-        if self._scratch.shape != self.arriving.shape:
+        if self._scratch is None:
             self._scratch = np.empty_like(self.arriving)
         np.add(self.arriving, out[:, None], out=self._scratch)
         # Hosts are the slow axis in memory.

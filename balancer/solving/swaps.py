@@ -14,7 +14,8 @@ import numpy as np
 from balancer.solving.arrays import Bools, Floats, Ints
 from balancer.solving.state import NEVER, State
 
-PARTNERS = 12  # hosts, those with which most could be gained, that a host's units are swapped with
+PARTNERS = 4, 12  # hosts at least and at most, those with which most could be gained, that a host's units go to
+PAIRS = 100_000  # that are weighed at once
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,11 @@ def swap(state: State, unit: int, other: int) -> None:
     state.relocate(other, first)
 
 
-def best_swap(state: State, here: int, most_hosts: int = PARTNERS) -> Swap:
+def best_swap(state: State, here: int) -> Swap:
     """Return the best swap of a unit on a host with one on another."""
     units = np.flatnonzero((state.at == here) & ~state.arrays.held)
-    partners = _promising(state, here, most_hosts)
+    a_host = len(state.at) / max(1, int(state.on.sum()))
+    partners = _promising(state, here, int(np.clip(PAIRS / max(1.0, len(units) * a_host), *PARTNERS)))
     others = np.flatnonzero(partners[state.at] & ~state.arrays.held)
     if not len(units) or not len(others):
         return Swap()
