@@ -54,6 +54,7 @@ class Because(StrEnum):
     NOT_PUT_TO_SLEEP_BY_US = "not_put_to_sleep_by_us"
     DEFINES_SHUT_OFF_GUESTS = "defines_shut_off_guests"
     DOUBTS_ELSEWHERE = "doubts_elsewhere"
+    SOLVER_STOPPED = "solver_stopped"
 
     @property
     def sentence(self) -> str:
@@ -80,6 +81,7 @@ _SENTENCES: dict[Because, str] = {
     Because.NOT_PUT_TO_SLEEP_BY_US: "is off, though not by the balancer; balancer power wake --all wakes it",
     Because.DEFINES_SHUT_OFF_GUESTS: "defines guests that are shut off and could not start meanwhile",
     Because.DOUBTS_ELSEWHERE: "nothing is put to sleep while anything is in doubt",
+    Because.SOLVER_STOPPED: "the best plan found so far: thinking about it was cut short",
 }
 
 

@@ -58,6 +58,7 @@ def make_plan(
     if not worth_it:
         draft = _stay_put(question, draft.decision, cluster)
     kept = (*question.kept, *why_hosts_stay_on(cluster, draft.later, policy, memory), *_unordered(unordered), *why_not)
+    kept += _cut_short(draft.decision, cluster)
     return Plan(
         id=str(uuid.uuid4()),
         cluster=cluster.cluster,
@@ -215,6 +216,13 @@ def _imbalance(cluster: Cluster) -> Imbalance:
 
 def _unmet(later: Cluster, policy: Policy) -> tuple[Unmet, ...]:
     return tuple(Unmet(promise=v.promise, subject=v.subject, why=v.detail) for v in policy.violations(later) if v.hard)
+
+
+def _cut_short(decision: Decision, cluster: Cluster) -> tuple[Kept, ...]:
+    if not decision.cut_short:
+        return ()
+    detail = "a model took too long and was stopped; the bound is what was proved before"
+    return (Kept(subject=f"cluster:{cluster.cluster}", because=Because.SOLVER_STOPPED, detail=detail),)
 
 
 def _unordered(names: frozenset[str]) -> tuple[Kept, ...]:

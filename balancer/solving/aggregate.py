@@ -38,17 +38,21 @@ class Flow:
     on: Bools | None
     bound: float | None
     nodes: int
+    overran: bool = False
 
 
 def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False, gap: float = PROOF) -> Flow:
     """Find which hosts are worth keeping on. While mending, broken limits come first and nothing is proven."""
     model = _Model(arrays, mending)
-    outcome = highs.solve_relaxed(model.lp, seed=seed, sharpen=lambda: refine(model.lp, model.loads), rounds=LP_ROUNDS)
-    if not model.is_whole():
+    relaxed = outcome = highs.solve_relaxed(
+        model.lp, seed=seed, sharpen=lambda: refine(model.lp, model.loads), rounds=LP_ROUNDS
+    )
+    if not model.is_whole() and not relaxed.overran:
         outcome = highs.solve(model.lp, seed=seed, nodes=effort.flow_nodes, gap=gap)
     on = model.hosts_on() if outcome.found else None
-    bound = None if mending or outcome.bound is None else outcome.bound + arrays.stuck_cost
-    return Flow(on, bound, outcome.nodes)
+    # What had to be stopped proved nothing, but what came before it did.
+    proved = [o.bound + arrays.stuck_cost for o in (relaxed, outcome) if o.bound is not None]
+    return Flow(on, None if mending else max(proved, default=None), outcome.nodes, outcome.overran)
 
 
 class _Model:

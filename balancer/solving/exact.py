@@ -27,6 +27,7 @@ class Exact:
     score: Score
     bound: float | None
     nodes: int
+    overran: bool
 
 
 def solve_exactly(arrays: Arrays, best: Solution, now: Score, effort: Effort, seed: int) -> Exact:
@@ -49,9 +50,9 @@ def solve_exactly(arrays: Arrays, best: Solution, now: Score, effort: Effort, se
         bound = max((b for b in (bound, outcome.bound) if b is not None), default=None)
         best, best_score = _better(arrays, model, outcome, best, best_score)
         sharpened = outcome.found and refine(model.lp, model.loads, near=1e-5)
-        if not sharpened or nodes >= effort.exact_nodes or is_proved(best_score, now, bound):
+        if outcome.overran or not sharpened or nodes >= effort.exact_nodes or is_proved(best_score, now, bound):
             break
-    return Exact(best, best_score, bound, nodes)
+    return Exact(best, best_score, bound, nodes, outcome.overran)
 
 
 def _better(

@@ -11,7 +11,7 @@ from balancer.solving.arrays import Arrays, Bools
 from balancer.solving.bound import is_proved, norm_gap
 from balancer.solving.descent import Work, descend
 from balancer.solving.lowering import arrays_of
-from balancer.solving.problem import Decision, Problem
+from balancer.solving.problem import LEAST_SHAKES, Decision, Problem
 from balancer.solving.score import Score, Solution, score
 from balancer.solving.search import better, search, shake
 from balancer.solving.squeeze import squeeze
@@ -19,6 +19,7 @@ from balancer.solving.state import State
 
 if TYPE_CHECKING:
     from balancer.solving.aggregate import Flow
+    from balancer.solving.exact import Exact
 
 SQUEEZES = 10  # shakes that a packing gets before its hosts are given up
 HEADROOMS = (1.0, 0.995, 0.99, 0.98, 0.965)  # the last host often fits only where the count leaves some room
@@ -34,10 +35,14 @@ def find_placement(problem: Problem) -> Decision:
     work = Work(problem.effort.iterations)
     flow = solve_flow(arrays, problem.effort, problem.seed)
     found, best = _searched(arrays, problem, flow, work, score_now)
-    bound, nodes = flow.bound, flow.nodes
+    bound, nodes, cut_short = flow.bound, flow.nodes, flow.overran
     if _is_small(arrays, problem) and not is_proved(found, score_now, bound):
-        found, best, bound, nodes = _solved(arrays, problem, (found, best), score_now, flow)
+        found, best, bound, exact = _solved(arrays, problem, (found, best), score_now, flow)
+        nodes, cut_short = nodes + exact.nodes, cut_short or exact.overran
         found, best = _polished(arrays, (found, best), work)
+        if not is_proved(found, score_now, bound):
+            best = shake(arrays, best, work, np.random.default_rng(problem.seed), problem.effort.restarts)
+            found = score(arrays, best)
     return Decision(
         placement=_placement(problem, arrays, best),
         objective_now=score_now.cost,
@@ -49,6 +54,7 @@ def find_placement(problem: Problem) -> Decision:
         gap=norm_gap(found, score_now, bound),
         nodes=nodes,
         iterations=work.done,
+        cut_short=cut_short,
     )
 
 
@@ -58,7 +64,7 @@ def _is_small(arrays: Arrays, problem: Problem) -> bool:
 
 def _solved(
     arrays: Arrays, problem: Problem, best: tuple[Score, Solution], score_now: Score, flow: Flow
-) -> tuple[Score, Solution, float | None, int]:
+) -> tuple[Score, Solution, float | None, Exact]:
     """Let the exact model improve on the search, and on the bound where it covers every legal placement."""
     from balancer.solving.exact import solve_exactly
 
@@ -66,7 +72,7 @@ def _solved(
     score_best, solution = better(best, (exact.score, exact.solution))
     # While mending, the exact model looks only at what mends most: its bound is none for the rest.
     bounds = [b for b in (flow.bound, exact.bound if score_now.breaks_nothing else None) if b is not None]
-    return score_best, solution, max(bounds, default=None), flow.nodes + exact.nodes
+    return score_best, solution, max(bounds, default=None), exact
 
 
 def _polished(arrays: Arrays, best: tuple[Score, Solution], work: Work) -> tuple[Score, Solution]:
@@ -98,7 +104,9 @@ def _searched(arrays: Arrays, problem: Problem, flow: Flow, work: Work, score_no
             break
     if is_proved(best[0], score_now, flow.bound):
         return best
-    shaken = shake(arrays, best[1], work, rng, problem.effort.shakes(*arrays.allowed.shape))
+    shakes = problem.effort.shakes(*arrays.allowed.shape)
+    # What is going to be solved outright needs a good start, not the best.
+    shaken = shake(arrays, best[1], work, rng, min(shakes, LEAST_SHAKES) if _is_small(arrays, problem) else shakes)
     return better(best, (score(arrays, shaken), shaken))
 
 

@@ -64,6 +64,7 @@ class Decision:
 
     bound: no placement within the budget that adds to no broken promise costs less; None where nothing is proven
     gap:   share of the achievable that is left, 0 is perfect; None where there is no bound to compare with
+    cut_short: whether a model took too long and was killed, so that more might have been found or proven
     """
 
     placement: Placement
@@ -76,3 +77,4 @@ class Decision:
     gap: float | None
     nodes: int = 0
     iterations: int = 0
+    cut_short: bool = False
