@@ -12,6 +12,7 @@ load. Groups and host lists only say who cannot leave at all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from balancer.solving.arrays import Arrays, Bools, HostCount
 from balancer.solving.convex import HostLoad, host_load, refine
 from balancer.solving.families import Family
 from balancer.solving.losses import Loss
+from balancer.solving.priced import Prices
 from balancer.solving.problem import Effort
 from balancer.solving.spare import need_room_for_losses
 
@@ -33,12 +35,13 @@ PROOF, ADVICE = 5e-5, 1e-3  # relative gaps at which a model may stop: one that 
 
 @dataclass(frozen=True)
 class Flow:
-    """What the model advises (None where it found nothing) and what it proves (None where it proved nothing)."""
+    """What the model advises, what it proves, and what things are worth in it; None where it found none of that."""
 
     on: Bools | None
     bound: float | None
     nodes: int
     overran: bool = False
+    prices: Prices | None = None
 
 
 def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False, gap: float = PROOF) -> Flow:
@@ -52,7 +55,30 @@ def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False,
     on = model.hosts_on() if outcome.found else None
     # What had to be stopped proved nothing, but what came before it did.
     proved = [o.bound + arrays.stuck_cost for o in (relaxed, outcome) if o.bound is not None]
-    return Flow(on, None if mending else max(proved, default=None), outcome.nodes, outcome.overran)
+    bound = None if mending else max(proved, default=None)
+    return Flow(on, bound, outcome.nodes, outcome.overran, _prices(arrays, relaxed.duals))
+
+
+def prices_of(arrays: Arrays, seed: int) -> Prices | None:
+    """Return what things are worth, found from the relaxed model alone."""
+    model = _Model(arrays, mending=False)
+    relaxed = highs.solve_relaxed(model.lp, seed=seed, sharpen=lambda: refine(model.lp, model.loads), rounds=LP_ROUNDS)
+    return _prices(arrays, relaxed.duals)
+
+
+def _prices(arrays: Arrays, duals: Mapping[str, float]) -> Prices | None:
+    """Read from the relaxed model what a unit of each resource, a guest and a MiB of the budget are worth."""
+    if not duals:
+        return None
+    resources = range(len(arrays.resources))
+    need, room = ([duals.get(f"{row}_{r}", 0.0) / _size(arrays, r) for r in resources] for row in ("conserved", "held"))
+    budget = -duals.get("budget_guests", 0.0), -duals.get("budget_gib", 0.0) / 1024
+    return Prices(np.array(need), np.maximum(room, 0.0), *(max(0.0, price) for price in budget))
+
+
+def _size(arrays: Arrays, resource: int) -> float:
+    """The unit in which the model counts a resource: a mean host."""
+    return float(arrays.usable[:, resource].mean()) or 1.0
 
 
 class _Model:
@@ -118,7 +144,7 @@ class _Model:
         takes = np.flatnonzero(away.any(axis=0)).tolist()
         at_home = [np.flatnonzero(np.equal(arrays.home, host)) for host in range(len(arrays.hosts))]
         for resource in range(len(arrays.resources)):
-            size = float(arrays.usable[:, resource].mean()) or 1.0
+            size = _size(arrays, resource)
             arriving: list[Any] = []
             for host in range(len(arrays.hosts)):
                 if isinstance(self.on[host], int) and not self.on[host]:
@@ -127,7 +153,8 @@ class _Model:
                 arriving += [] if into is None else [into]
                 self._load(host, resource, at_home[host], into, size)
             leaving = [(out, arrays.need[unit, resource] / size) for unit, out in enumerate(self.out)]
-            self.lp += pulp.lpSum(arriving) == pulp.LpAffineExpression([(v, float(c)) for v, c in leaving if c > 0])
+            gone = pulp.LpAffineExpression([(v, float(c)) for v, c in leaving if c > 0])
+            self.lp += pulp.lpSum(arriving) == gone, f"conserved_{resource}"
 
     def _load(self, host: int, resource: int, at_home: Any, into: Any, size: float) -> None:
         """Tie a host's load to what stays and what arrives, in shares of the host, and keep it below its limit."""
@@ -164,10 +191,10 @@ class _Model:
         for resource in range(len(arrays.resources)):
             full = np.maximum(arrays.reachable[:, resource], arrays.load_today[:, resource])
             room = full + arrays.slack[:, resource] - arrays.fixed[:, resource]
-            size = float(arrays.usable[:, resource].mean()) or 1.0
+            size = _size(arrays, resource)
             if self.choices and np.isfinite(room).all():
                 held = pulp.lpSum(float(r) / size * on for r, on in zip(room, self.on, strict=True))
-                self.lp += held >= float(arrays.need[:, resource].sum()) / size
+                self.lp += held >= float(arrays.need[:, resource].sum()) / size, f"held_{resource}"
 
     def _loads_of_host_groups(self) -> None:
         """Limits of all that is in use on a group of hosts; those of some guests alone are left to the search."""
@@ -216,10 +243,10 @@ class _Model:
         arrays = self.arrays
         if np.isfinite(arrays.max_guests):
             guests = [(out, float(n)) for out, n in zip(self.out, arrays.guests, strict=True)]
-            self.lp += pulp.LpAffineExpression(guests) <= float(arrays.max_guests)
+            self.lp += pulp.LpAffineExpression(guests) <= float(arrays.max_guests), "budget_guests"
         if np.isfinite(arrays.max_mib):
             gib = [(out, float(mib) / 1024) for out, mib in zip(self.out, arrays.mib, strict=True)]
-            self.lp += pulp.LpAffineExpression(gib) <= float(arrays.max_mib) / 1024
+            self.lp += pulp.LpAffineExpression(gib) <= float(arrays.max_mib) / 1024, "budget_gib"
 
 
 def _whole_loads(arrays: Arrays) -> list[tuple[int, Family]]:

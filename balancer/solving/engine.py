@@ -50,9 +50,10 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a run left: values (empty where there are none), and what HiGHS says of them, without the constant."""
+    """What a run left: values and duals (empty where there are none), and what HiGHS says, without the constant."""
 
     values: Floats
+    row_duals: Floats
     is_feasible: bool
     is_optimal: bool
     is_infeasible: bool
@@ -102,6 +103,7 @@ class Engine:
         status, info = self._highs.getModelStatus(), self._highs.getInfo()
         return Answer(
             values=np.array(self._highs.getSolution().col_value, dtype=np.float64),
+            row_duals=np.array(self._highs.getSolution().row_dual, dtype=np.float64),
             is_feasible=info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible),
             is_optimal=status == highspy.HighsModelStatus.kOptimal,
             is_infeasible=status == highspy.HighsModelStatus.kInfeasible,

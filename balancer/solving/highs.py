@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -31,6 +31,7 @@ class Outcome:
 
     found:   whether the variables hold a placement that obeys every row
     bound:   no answer of the model costs less; None where nothing was proven
+    duals:   of a relaxed model, by name of a row: what the objective rises by as its right side is raised by one
     overran: whether it had to be stopped from outside, so that nothing is known of it
     """
 
@@ -40,6 +41,7 @@ class Outcome:
     nodes: int
     infeasible: bool
     overran: bool = False
+    duals: Mapping[str, float] = field(default_factory=dict)
 
 
 NOTHING = Outcome(found=False, objective=math.inf, bound=None, nodes=0, infeasible=False, overran=True)
@@ -109,6 +111,9 @@ class _ArrayHiGHS(pulp.HiGHS):  # type: ignore[misc]
         for variable, value in zip(self._variables, values, strict=True):
             variable.varValue = value
         self.outcome = self._read(answer, float(lp.objective.constant))
+        if not self.mip and answer.is_optimal:
+            duals = zip((row.name for row in lp.constraints()), answer.row_duals.tolist(), strict=True)
+            self.outcome = replace(self.outcome, duals={name: dual for name, dual in duals if name})
 
     def _options(self) -> dict[str, Any]:
         named = {"mip_rel_gap": self.gapRel, "mip_abs_gap": self.gapAbs, "threads": self.threads}

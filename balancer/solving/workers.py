@@ -146,13 +146,18 @@ class Job:
     words: tuple[Any, ...]
 
 
-def side_by_side(jobs: Sequence[Job], processes: int, within_seconds: float) -> Iterator[tuple[int, Any]]:
+def processes_for(jobs: int) -> int:
+    """Return how many processes work side by side: as many as there are cores for."""
+    return max(1, min(jobs, len(os.sched_getaffinity(0))))
+
+
+def side_by_side(jobs: Sequence[Job], within_seconds: float) -> Iterator[tuple[int, Any]]:
     """Do jobs in several processes and give each answer, with its place, as it comes.
 
     None is the answer of what was not done `within_seconds` from the start. No process is left behind.
     """
     deadline, waiting = time.monotonic() + within_seconds, list(enumerate(jobs))[::-1]
-    children = [Child() for _ in range(min(processes, len(jobs)))]
+    children = [Child() for _ in range(processes_for(len(jobs)))]
     busy: dict[Connection, tuple[int, Child]] = {}
     try:
         for child in children:

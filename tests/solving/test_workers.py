@@ -49,7 +49,7 @@ def test_what_goes_wrong_in_a_child_is_raised_here() -> None:
 
 def test_jobs_are_done_side_by_side_and_the_late_ones_are_given_up() -> None:
     jobs = [Job(os.getpid, ()), Job(time.sleep, (600,)), Job(os.getpid, ())]
-    answers = dict(side_by_side(jobs, 2, within_seconds=3))
+    answers = dict(side_by_side(jobs, within_seconds=3))
     assert answers[1] is None
     assert answers[0] and answers[2]
     assert not any(is_running(answers[place]) for place in (0, 2))
