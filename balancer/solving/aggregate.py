@@ -30,6 +30,7 @@ from balancer.solving.spare import need_room_for_losses
 
 FAULT_PRICE = 1e3  # of a host's share over its limit, when the model mends: far above any J
 LP_ROUNDS = 5
+HALF_ON = 1e-6  # of a host: less is rounding
 PROOF, ADVICE = 5e-5, 1e-3  # relative gaps at which a model may stop: one that only advises need not prove anything
 
 
@@ -59,11 +60,13 @@ def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False,
     return Flow(on, bound, outcome.nodes, outcome.overran, _prices(arrays, relaxed.duals))
 
 
-def prices_of(arrays: Arrays, seed: int) -> Prices | None:
-    """Return what things are worth, found from the relaxed model alone."""
+def advise(arrays: Arrays, seed: int) -> Flow:
+    """Take the relaxed model for advice: it leaves one host or two half on, and those are taken for on."""
     model = _Model(arrays, mending=False)
     relaxed = highs.solve_relaxed(model.lp, seed=seed, sharpen=lambda: refine(model.lp, model.loads), rounds=LP_ROUNDS)
-    return _prices(arrays, relaxed.duals)
+    on = model.hosts_on(least=HALF_ON) if relaxed.found else None
+    bound = None if relaxed.bound is None else relaxed.bound + arrays.stuck_cost
+    return Flow(on, bound, 0, relaxed.overran, _prices(arrays, relaxed.duals))
 
 
 def _prices(arrays: Arrays, duals: Mapping[str, float]) -> Prices | None:
@@ -114,12 +117,12 @@ class _Model:
         chosen = [on.varValue for on in self.choices.values()]
         return all(value is None or min(value, 1 - value) < 1e-9 for value in chosen)
 
-    def hosts_on(self) -> Bools:
-        """Return which hosts the answer keeps on."""
+    def hosts_on(self, least: float = 0.5) -> Bools:
+        """Return which hosts the answer keeps on, at least in such a part."""
         chosen = [pulp.value(on) for on in self.on]
         # A choice that nothing depends on never reaches the solver: such a host stays what it is.
         listed = zip(chosen, self.arrays.on_today, strict=True)
-        return np.array([bool(today) if value is None else value > 0.5 for value, today in listed], dtype=bool)
+        return np.array([bool(today) if value is None else value > least for value, today in listed], dtype=bool)
 
     def _on(self, host: int) -> Any:
         """A choice where there is one, else what the host is today."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from balancer.solving.aggregate import ADVICE, Flow, solve_flow
+from balancer.solving.aggregate import ADVICE, Flow, advise, solve_flow
 from balancer.solving.arrays import Arrays, Bools
 from balancer.solving.bound import is_proved
 from balancer.solving.descent import Work, descend
@@ -47,11 +47,10 @@ def decide(arrays: Arrays, effort: Effort, seed: int, is_pod: bool = False) -> F
     """
     now = score(arrays, Solution.today(arrays))
     work = Work(effort.iterations)
-    flow = (
-        Flow(arrays.on_today, None, 0)
-        if is_pod and not _needs_advice(arrays, now)
-        else solve_flow(arrays, effort, seed)
-    )
+    if is_pod and not _needs_advice(arrays, now):
+        flow = Flow(arrays.on_today, None, 0)
+    else:
+        flow = advise(arrays, seed) if is_pod else solve_flow(arrays, effort, seed)
     best = _searched(arrays, effort, seed, flow, work, now)
     bound, nodes, cut_short = flow.bound, flow.nodes, flow.overran
     if _is_small(arrays, effort) and not is_proved(best[0], now, bound):
@@ -97,7 +96,7 @@ def _searched(arrays: Arrays, effort: Effort, seed: int, flow: Flow, work: Work,
         if wanted.tobytes() in tried:
             continue
         tried.add(wanted.tobytes())
-        best, emptied = _tried(arrays, wanted, work, best, rng)
+        best, emptied = _tried(arrays, wanted, work, best, rng, effort.is_brief)
         if emptied:
             break
     if is_proved(best[0], now, flow.bound):
@@ -115,10 +114,15 @@ def _shaken(
 
 
 def _tried(
-    arrays: Arrays, wanted: Bools, work: Work, best: tuple[Score, Solution], rng: np.random.Generator
+    arrays: Arrays,
+    wanted: Bools,
+    work: Work,
+    best: tuple[Score, Solution],
+    rng: np.random.Generator,
+    is_brief: bool,
 ) -> tuple[tuple[Score, Solution], bool]:
     """Search with these hosts on, packing harder where it takes that; say whether all the others could be emptied."""
-    solution, emptied = search(arrays, wanted, work)
+    solution, emptied = search(arrays, wanted, work, is_brief=is_brief)
     best = better(best, (score(arrays, solution), solution))
     if emptied:
         return best, True

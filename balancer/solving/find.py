@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from balancer.domain.placement import Placement
-from balancer.domain.shapes import AllowedHosts, MoveCost
+from balancer.domain.shapes import AllowedHosts, GroupLoad, HostOn, HostsTouched, Losses, MoveCost
 from balancer.solving.arrays import Arrays, Bools, Floats
 from balancer.solving.bound import is_proved, norm_gap
 from balancer.solving.lowering import arrays_of
 from balancer.solving.problem import Decision, Problem
 from balancer.solving.score import Score, Solution, score
 
+if TYPE_CHECKING:
+    from balancer.solving.pods import Pod
+
 PODS_ABOVE = 200  # hosts
-POD_HOSTS = 50  # twice as many take twice as long and leave half as much undone
+POD_HOSTS = 50  # twice as many take half as long again, and leave half as much undone
 POD_SECONDS = 600.0  # for all pods: effort bounds them, the clock has the last word
-PRICED_PODS = 3  # whose prices bound all; pods are alike
+PRICED_PODS = 2  # whose prices bound all; pods are alike
 
 
 def find_placement(problem: Problem) -> Decision:
@@ -46,24 +50,18 @@ def find_placement(problem: Problem) -> Decision:
 
 
 def find_in_pods(problem: Problem) -> Decision:
-    """Decide pod by pod, side by side, with one bound for all; a pod that takes too long stays as it is."""
-    from balancer.solving.decide import Found, decide
+    """Decide pod by pod, then once more between pods, with one bound for all."""
     from balancer.solving.pods import parts_of_problem, pods_of
-    from balancer.solving.workers import Job, side_by_side
 
     pods = pods_of(problem, POD_HOSTS)
-    arrays = [arrays_of(part) for part in parts_of_problem(problem, pods)]
-    bound, arrays = _bounded(problem, arrays)
-    effort = replace(problem.effort, restarts=0)
-    found: dict[int, Found] = {}
-    for place, answer in side_by_side([Job(decide, (pod, effort, problem.seed, True)) for pod in arrays], POD_SECONDS):
-        if answer is not None:
-            found[place] = answer
-    solutions = [found[p].solution if p in found else Solution.today(pod) for p, pod in enumerate(arrays)]
-    now = _sum([score(pod, Solution.today(pod)) for pod in arrays])
-    later = _sum([score(pod, solution) for pod, solution in zip(arrays, solutions, strict=True)])
+    bound, arrays = _bounded(problem, [arrays_of(part) for part in parts_of_problem(problem, pods)])
+    first = _side_by_side(problem, arrays)
+    decided = [first, *_between(problem, pods, first)]
+    now, later = first.now, first.later
+    for more in decided[1:]:
+        later = Score(later.excess + more.later.excess - more.now.excess, later.cost + more.later.cost - more.now.cost)
     return Decision(
-        placement=_placement(problem, arrays, solutions),
+        placement=decided[-1].placement,
         objective_now=now.cost,
         objective=later.cost,
         bound=bound,
@@ -71,15 +69,83 @@ def find_in_pods(problem: Problem) -> Decision:
         excess=later.excess,
         proved_optimal=is_proved(later, now, bound),
         gap=norm_gap(later, now, bound),
+        nodes=sum(one.nodes for one in decided),
+        iterations=sum(one.iterations for one in decided),
+        cut_short=any(one.cut_short for one in decided),
+    )
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What came out of all pods of a round; costs and excess of what they decided on."""
+
+    placement: Placement
+    now: Score
+    later: Score
+    nodes: int
+    iterations: int
+    cut_short: bool
+
+
+def _side_by_side(problem: Problem, arrays: Sequence[Arrays]) -> _Round:
+    """Decide pods in several processes; one that takes too long stays as it is."""
+    from balancer.solving.decide import Found, decide
+    from balancer.solving.workers import Job, side_by_side
+
+    effort = replace(problem.effort, restarts=0, is_brief=True)
+    jobs = [Job(decide, (pod, effort, problem.seed, True)) for pod in arrays]
+    answers: dict[int, Found | None] = dict(side_by_side(jobs, POD_SECONDS))
+    found = {place: answer for place, answer in answers.items() if answer is not None}
+    today = [Solution.today(pod) for pod in arrays]
+    solutions = [found[place].solution if place in found else stay for place, stay in enumerate(today)]
+    return _Round(
+        placement=_placement(problem, arrays, solutions),
+        now=_sum([score(pod, solution) for pod, solution in zip(arrays, today, strict=True)]),
+        later=_sum([score(pod, solution) for pod, solution in zip(arrays, solutions, strict=True)]),
         nodes=sum(one.nodes for one in found.values()),
         iterations=sum(one.iterations for one in found.values()),
         cut_short=len(found) < len(arrays) or any(one.cut_short for one in found.values()),
     )
 
 
+def _between(problem: Problem, pods: Sequence[Pod], first: _Round) -> list[_Round]:
+    """Switch off what each pod alone could not: a second round, on the emptiest hosts of many, from where they are now.
+
+    Not while anything is broken, nor where a promise looks at more than where guests are in the end (places for what
+    may be lost, hosts touched on the way): those are kept pod by pod.
+    """
+    from balancer.solving.pods import parts_of_problem, pods_between, rest_of
+
+    if not any(isinstance(cost, HostOn) and cost.cost > 0 for cost in problem.costs):
+        return []
+    if not (first.now.breaks_nothing and first.later.breaks_nothing):
+        return []
+    if any(isinstance(shape, Losses | GroupLoad | HostsTouched) for shape in problem.shapes):
+        return []
+    later = first.placement.applied_to(problem.cluster)
+    moved = {move.vm: problem.cluster.vm(move.vm) for move in first.placement.moves_from(problem.cluster)}
+    mib = sum(vm.memory_mib for vm in moved.values())
+    narrowed = replace(
+        problem,
+        cluster=later,
+        # Who moves anyway may end up elsewhere at no further cost.
+        costs=tuple(cost for cost in problem.costs if not (isinstance(cost, MoveCost) and cost.vm in moved)),
+        may_sleep=problem.may_sleep & first.placement.on,
+        may_wake=frozenset(),
+        max_moves=None if problem.max_moves is None else max(0, problem.max_moves - len(moved)),
+        max_mib=None if problem.max_mib is None else max(0.0, problem.max_mib - mib),
+    )
+    between = pods_between(later, pods, POD_HOSTS)
+    if not between:
+        return []
+    parts = parts_of_problem(narrowed, [*between, rest_of(later, between)])[:-1]
+    _, arrays = _bounded(narrowed, [arrays_of(part) for part in parts])
+    return [_side_by_side(narrowed, arrays)]
+
+
 def _bounded(problem: Problem, arrays: Sequence[Arrays]) -> tuple[float | None, list[Arrays]]:
     """Bound the whole by prices, and share the budget out by what each pod would move at those prices."""
-    from balancer.solving.aggregate import prices_of
+    from balancer.solving.aggregate import advise
     from balancer.solving.pods import budgets
     from balancer.solving.priced import leaving, mean_prices, parts_of, priced_bound, sharpened
 
@@ -92,7 +158,7 @@ def _bounded(problem: Problem, arrays: Sequence[Arrays]) -> tuple[float | None, 
     known = [
         sharpened(parts_of([pod], costs[at], free[at]), prices, pod.max_guests, pod.max_mib)
         for pod, at in zip(some, cut, strict=False)
-        if (prices := prices_of(pod, problem.seed)) is not None
+        if (prices := advise(pod, problem.seed).prices) is not None
     ]
     if not known:
         return None, list(arrays)
@@ -138,7 +204,7 @@ def _sum(scores: Sequence[Score]) -> Score:
 
 def _placement(problem: Problem, arrays: Sequence[Arrays], solutions: Sequence[Solution]) -> Placement:
     homes = dict(Placement.of(problem.cluster).homes)
-    on: set[str] = set()
+    on = {host.name for host in problem.cluster.hosts if host.is_on}.difference(*(pod.hosts for pod in arrays))
     for pod, solution in zip(arrays, solutions, strict=True):
         for names, host in zip(pod.units, solution.at.tolist(), strict=True):
             homes.update(dict.fromkeys(names, pod.hosts[host]))

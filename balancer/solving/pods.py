@@ -32,6 +32,9 @@ from balancer.domain.shapes import (
 from balancer.domain.vm import Vm
 from balancer.solving.problem import Problem
 
+EXCHANGES_PER_POD = 4
+POD_MATES = 20  # pods whose emptiest hosts are looked at together
+
 Names = frozenset[str]
 
 
@@ -56,16 +59,74 @@ def pods_of(problem: Problem, size: int) -> list[Pod]:
     for place, host in enumerate(loose):
         turn, there = divmod(place, count)
         dealt[count - 1 - there if turn % 2 else there].append(host.name)
-    pod_of_host = {name: place for place, names in enumerate(dealt) for name in names}
-    vms: list[set[str]] = [set() for _ in dealt]
+    _level(cluster, dealt, {host.name for host in loose})
+    return _with_their_guests(cluster, [frozenset(names) for names in dealt if names])
+
+
+def _with_their_guests(cluster: Cluster, hosts: Sequence[Names]) -> list[Pod]:
+    pod_of_host = {name: place for place, names in enumerate(hosts) for name in names}
+    vms: list[set[str]] = [set() for _ in hosts]
     for vm in cluster.vms:
-        vms[pod_of_host[vm.host]].add(vm.name)
-    return [Pod(frozenset(names), frozenset(v)) for names, v in zip(dealt, vms, strict=True) if names]
+        if vm.host in pod_of_host:
+            vms[pod_of_host[vm.host]].add(vm.name)
+    return [Pod(names, frozenset(guests)) for names, guests in zip(hosts, vms, strict=True)]
 
 
 def _kind_and_load(cluster: Cluster, host: Host) -> tuple[object, ...]:
-    kind = host.is_on, host.cpu_model or "", str(host.labels.get("site", "")), host.usable(CPU), host.usable(MEMORY)
-    return (*kind, -(cluster.utilisation(host, CPU) + cluster.utilisation(host, MEMORY)), host.name)
+    return (*_kind(host), -(cluster.utilisation(host, CPU) + cluster.utilisation(host, MEMORY)), host.name)
+
+
+def _kind(host: Host) -> tuple[object, ...]:
+    return host.is_on, host.cpu_model or "", host.labels.get("site", ""), host.usable(CPU), host.usable(MEMORY)
+
+
+def _level(cluster: Cluster, dealt: list[list[str]], loose: set[str]) -> None:
+    """Exchange hosts of one kind between the fullest pod and the emptiest, so that all pods are about equally full."""
+    share = {
+        host.name: np.array([min(cluster.utilisation(host, r), 2.0) for r in (CPU, MEMORY)]) for host in cluster.hosts
+    }
+    kind = {host.name: _kind(host) for host in cluster.hosts}
+    sums = np.array([sum((share[name] for name in names), np.zeros(2)) for names in dealt])
+    for turn in range(EXCHANGES_PER_POD * len(dealt)):
+        resource = turn % 2
+        full, empty = int(sums[:, resource].argmax()), int(sums[:, resource].argmin())
+        apart = sums[full] - sums[empty]
+        pairs = [
+            (float(((apart - 2 * (share[one] - share[other])) ** 2).sum()), one, other)
+            for one in dealt[full]
+            for other in dealt[empty]
+            if kind[one] == kind[other] and {one, other} <= loose
+        ]
+        left, one, other = min(pairs, default=(np.inf, "", ""))
+        if left >= float((apart**2).sum()) - 1e-9:
+            continue
+        dealt[full][dealt[full].index(one)], dealt[empty][dealt[empty].index(other)] = other, one
+        sums[full] += share[other] - share[one]
+        sums[empty] += share[one] - share[other]
+
+
+def pods_between(cluster: Cluster, pods: Sequence[Pod], size: int) -> list[Pod]:
+    """Make pods of the emptiest hosts of many: each pod has half a host too many that only the others can take over."""
+    found: list[Names] = []
+    for start in range(0, len(pods), POD_MATES):
+        mates = pods[start : start + POD_MATES]
+        if len(mates) > 1:
+            found.append(
+                frozenset(n for pod in mates for n in _emptiest(cluster, pod.hosts, max(2, size // len(mates))))
+            )
+    return _with_their_guests(cluster, found)
+
+
+def _emptiest(cluster: Cluster, names: Names, count: int) -> list[str]:
+    on = [host for host in (cluster.host(name) for name in sorted(names)) if host.is_on]
+    fullness = {host.name: max(cluster.utilisation(host, CPU), cluster.utilisation(host, MEMORY)) for host in on}
+    return sorted(fullness, key=lambda name: (fullness[name], name))[:count]
+
+
+def rest_of(cluster: Cluster, pods: Sequence[Pod]) -> Pod:
+    """Return what is in none of these pods: it counts in what spans pods, and stays as it is."""
+    hosts = frozenset(cluster.host_by_name).difference(*(pod.hosts for pod in pods))
+    return Pod(hosts, frozenset(cluster.vm_names).difference(*(pod.vms for pod in pods)))
 
 
 def _clumps(problem: Problem) -> list[Names]:

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from balancer.solving.arrays import Arrays, Bools, Floats, Ints
 
-ROUNDS, HALVINGS = 3, 14  # of looking for what room is worth on each host
-STEPS = (0.1, 0.05, 0.03, 0.02, 0.01, 0.01, 0.005, 0.003)
+ROUNDS, HALVINGS = 2, 10  # of looking for what room is worth on each host
+STEPS = 0.02, 0.005  # by which prices are tried to be higher and lower
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,23 +156,42 @@ def _best_load(parts: Parts, worth: Floats) -> Floats:
 
 
 def _worth_of_room(parts: Parts, prices: Floats, sold: Floats) -> Floats:
-    """Find what room is worth on each host, one resource after the other: between its price and its worth today."""
+    """Find what room is worth on each host, one direction after the other: between its price and its worth today."""
     lowest = np.broadcast_to(prices, parts.fixed.shape)
-    highest = np.maximum(lowest, 2.0 * parts.curve * parts.load_today)
-    worth = lowest.copy()
-    for _ in range(ROUNDS):
-        for resource in range(worth.shape[1]):
-            low, high = lowest[:, resource].copy(), highest[:, resource].copy()
-            for _ in range(HALVINGS):
-                worth[:, resource] = 0.5 * (low + high)
-                rising = _slope(parts, worth, sold, resource) > 0
-                low, high = np.where(rising, worth[:, resource], low), np.where(rising, high, worth[:, resource])
-            worth[:, resource] = low
-    return worth
+    span = np.maximum(2.0 * parts.curve * parts.load_today - lowest, 0.0)
+    place = np.zeros(span.shape)  # of each worth, between 0 (its price) and 1 (its worth today)
+    if not span.any():
+        return lowest.copy()
+    for step in _directions(span.shape[1]) * ROUNDS:
+        least, most = _reach(place, -step), _reach(place, step)
+        low, high = -least, most
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            slope = _slopes(parts, lowest + span * (place + middle[:, None] * step), sold)
+            rising = (slope * span) @ step > 0
+            low, high = np.where(rising, middle, low), np.where(rising, high, middle)
+        place = np.clip(place + low[:, None] * step, 0.0, 1.0)
+    return np.asarray(lowest + span * place, dtype=np.float64)
 
 
-def _slope(parts: Parts, worth: Floats, sold: Floats, resource: int) -> Floats:
-    need = parts.need[:, resource]
-    stays = (worth[parts.home] * parts.need).sum(axis=1) < sold
-    staying = np.bincount(parts.home, weights=need * stays, minlength=len(worth)) if len(need) else 0.0
-    return np.asarray(parts.fixed[:, resource] + staying - _best_load(parts, worth)[:, resource], dtype=np.float64)
+def _directions(resources: int) -> list[Floats]:
+    """Each resource by itself, then all together and one against another: one after the other alone gets stuck."""
+    steps = [np.array(signs, dtype=np.float64) for signs in product((1, 0, -1), repeat=resources)]
+    first = {tuple(step): step for step in steps if step.any() and step[np.flatnonzero(step)[0]] > 0}
+    return sorted(first.values(), key=lambda step: int(np.abs(step).sum()))
+
+
+def _reach(place: Floats, step: Floats) -> Floats:
+    """How far each host can go in a direction before a worth leaves its range."""
+    left = np.where(step > 0, 1.0 - place, np.where(step < 0, place, np.inf))
+    return np.asarray(left.min(axis=1), dtype=np.float64)
+
+
+def _slopes(parts: Parts, worth: Floats, sold: Floats) -> Floats:
+    """What one more unit of worth adds to each host's part of the bound, by resource."""
+    slopes = parts.fixed - _best_load(parts, worth)
+    if len(sold):
+        stays = (worth[parts.home] * parts.need).sum(axis=1) < sold
+        for resource in range(slopes.shape[1]):
+            slopes[:, resource] += np.bincount(parts.home, parts.need[:, resource] * stays, minlength=len(worth))
+    return np.asarray(slopes, dtype=np.float64)

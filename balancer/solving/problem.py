@@ -19,6 +19,7 @@ class Effort:
     iterations: int = 200_000  # relocations made and swaps tried by the search, over all its starts
     restarts: int = 200  # times that the search shakes its best placement and descends again
     shaken: int = 2_000_000  # guests times hosts, over all shakes: a large cluster's cost more and gain less
+    is_brief: bool = False  # whether each thing is tried in one way alone, as in a pod among many
     exact_binaries: int = 2000  # size up to which the assignment is modelled guest by guest
     exact_rounds: int = 6  # times that the exact model is refined at its own answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from balancer.solving.arrays import Arrays, Bools
-from balancer.solving.descent import Work, descend, descend_dearly
+from balancer.solving.descent import DEAR_FIRST, Work, descend, descend_dearly
 from balancer.solving.evacuation import empty_hosts
 from balancer.solving.repair import bring_together, ease_faults, leave_hosts_too_many
 from balancer.solving.score import Score, Solution, score
@@ -14,17 +14,23 @@ from balancer.solving.state import State
 HOSTS_UNDONE, MOVES_UNDONE = 2, 12
 
 
-def search(arrays: Arrays, wanted: Bools, work: Work, ways: tuple[bool, ...] = (False, True)) -> tuple[Solution, bool]:
+def search(
+    arrays: Arrays, wanted: Bools, work: Work, ways: tuple[bool, ...] = (False, True), is_brief: bool = False
+) -> tuple[Solution, bool]:
     """Find a placement with these hosts on; say whether all the others could be switched off.
 
     Hosts are woken, faults eased, hosts emptied (in each of the ways: cheaply, tightly), and the best of that is made
-    cheaper step by step.
+    cheaper step by step. A brief search takes the first way by which all can be emptied.
     """
     ready = _mended(arrays, wanted, work)
     sleepers = [int(host) for host in np.flatnonzero(~wanted & arrays.may_sleep & ready.on)]
-    tries = [_emptied(ready, sleepers, work, tightly) for tightly in (ways if sleepers else ways[:1])]
+    tries: list[tuple[State, bool]] = []
+    for tightly in ways if sleepers else ways[:1]:
+        tries.append(_emptied(ready, sleepers, work, tightly))
+        if is_brief and tries[-1][1]:
+            break
     state, emptied = min(tries, key=lambda one: (not one[1], score(arrays, one[0].solution())))
-    return descend_dearly(arrays, state.solution(), work), emptied
+    return descend_dearly(arrays, state.solution(), work, (1.0,) if is_brief else DEAR_FIRST), emptied
 
 
 def _mended(arrays: Arrays, wanted: Bools, work: Work) -> State:
