@@ -92,7 +92,7 @@ def _side_by_side(problem: Problem, arrays: Sequence[Arrays]) -> _Round:
     from balancer.solving.decide import Found, decide
     from balancer.solving.workers import Job, side_by_side
 
-    effort = replace(problem.effort, restarts=0, is_brief=True)
+    effort = replace(problem.effort, restarts=0, is_brief=True, exact_binaries=0)
     jobs = [Job(decide, (pod, effort, problem.seed, True)) for pod in arrays]
     answers: dict[int, Found | None] = dict(side_by_side(jobs, POD_SECONDS))
     found = {place: answer for place, answer in answers.items() if answer is not None}

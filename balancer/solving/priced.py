@@ -21,6 +21,7 @@ from itertools import product
 import numpy as np
 
 from balancer.solving.arrays import Arrays, Bools, Floats, Ints
+from balancer.solving.score import weighted
 
 ROUNDS, HALVINGS = 2, 10  # of looking for what room is worth on each host
 STEPS = 0.02, 0.005  # by which prices are tried to be higher and lower
@@ -120,7 +121,7 @@ def priced_bound(parts: Parts, prices: Prices, max_guests: float, max_mib: float
     off = np.bincount(parts.home, weights=sold, minlength=hosts) if len(sold) else np.zeros(hosts)
     worth = _worth_of_room(parts, prices.resources, sold)
     room = np.where(prices.room > 0, parts.limit - parts.fixed, 0.0)
-    on = parts.on_cost - room @ prices.room + _value(parts, worth, sold)
+    on = parts.on_cost - weighted(room, prices.room) + _value(parts, worth, sold)
     best = np.minimum(np.where(parts.may_be_off, off, np.inf), np.where(parts.may_be_on, on, np.inf))
     spent = sum(p * most for p, most in ((prices.guest, max_guests), (prices.mib, max_mib)) if p > 0)
     return float(best.sum() + parts.need.sum(axis=0) @ prices.room - spent + parts.constant)
@@ -135,8 +136,8 @@ def leaving(parts: Parts, prices: Prices) -> Bools:
 
 def _sold(parts: Parts, prices: Prices) -> Floats:
     """What each unit costs that leaves its host; infinite where it cannot."""
-    costs = parts.need @ prices.resources + parts.leave_cost + prices.guest * parts.guests + prices.mib * parts.mib
-    return np.where(parts.can_leave, costs, np.inf)
+    spent = prices.guest * parts.guests + prices.mib * parts.mib
+    return np.where(parts.can_leave, weighted(parts.need, prices.resources) + parts.leave_cost + spent, np.inf)
 
 
 def _value(parts: Parts, worth: Floats, sold: Floats) -> Floats:
@@ -168,7 +169,7 @@ def _worth_of_room(parts: Parts, prices: Floats, sold: Floats) -> Floats:
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
             slope = _slopes(parts, lowest + span * (place + middle[:, None] * step), sold)
-            rising = (slope * span) @ step > 0
+            rising = weighted(slope * span, step) > 0
             low, high = np.where(rising, middle, low), np.where(rising, high, middle)
         place = np.clip(place + low[:, None] * step, 0.0, 1.0)
     return np.asarray(lowest + span * place, dtype=np.float64)

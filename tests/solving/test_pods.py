@@ -11,6 +11,7 @@ import pytest
 
 from balancer.domain.shapes import AtMost, GroupLoad, HostsOn, HostsTouched, Losses, Together
 from balancer.planning.question import ask
+from balancer.policy.model import Policy
 from balancer.solving import Effort, Problem, find_placement
 from balancer.solving.find import _bounded, find_in_pods
 from balancer.solving.lowering import arrays_of
@@ -19,6 +20,7 @@ from balancer.solving.problem import Decision
 from balancer.solving.score import Solution, score
 from tests.bench.clusters import BenchCase, cluster_of, policy_of
 from tests.bench.measuring import BALANCE, BOTH, FEWEST, WISHES, Wish
+from tests.drawing import cluster
 from tests.solving.outright import cost_of, excess_of, is_legal, shape_excess
 from tests.solving.tiny import random_problem
 
@@ -87,14 +89,19 @@ def test_pods_lose_little_and_keep_the_budget(wish: Wish, monkeypatch: pytest.Mo
     problem = question(BenchCase(60, 600), wish)
     decision = in_pods(problem, 20, monkeypatch)
     assert decision.gap is not None and decision.gap < 0.09  # a host is 4 % here
-    with monkeypatch.context() as alone:
-        alone.setattr("balancer.solving.find._between", lambda *_: [])
-        assert len(in_pods(problem, 20, monkeypatch).placement.on) > len(decision.placement.on)
     tight = in_pods(replace(problem, max_moves=25, max_mib=300 * 1024.0), 20, monkeypatch)
     moves = tight.placement.moves_from(problem.cluster)
     assert 0 < len(moves) <= 25
     assert sum(problem.cluster.vm(move.vm).memory_mib for move in moves) <= 300 * 1024
     assert tight.objective < tight.objective_now
+
+
+def test_a_host_that_no_pod_can_empty_alone_is_emptied_between_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = cluster("h1 64: a=11 b=11 c=11 d=11 e=11 | h2 64: f=11 | h3 64: g=11 h=11 i=11 j=11 k=11 | h4 64: l=11")
+    power = Policy.model_validate({"name": "power", "objectives": {"least_power": {"weight": 1.0}}})
+    decision = in_pods(ask(drawn, power).problem, 2, monkeypatch)
+    assert len(decision.placement.on) == 3
+    assert decision.objective == pytest.approx(0.75)
 
 
 def test_what_spans_pods_is_shared_out_and_together_no_more_than_it_was() -> None:
