@@ -38,7 +38,7 @@ MAY_SEE: dict[str, set[str]] = {
 
 THINKING = {"domain", "constraints", "objectives", "policy", "demand", "stability", "solving", "planning"}
 WORLDLY = {"time", "socket", "subprocess", "threading", "multiprocessing", "asyncio", "requests", "urllib", "http"}
-MAY_LEAVE_THE_PROCESS = {"solving/workers.py"}
+MAY_LEAVE_THE_PROCESS = {"solving/workers.py", "solving/child.py"}
 
 
 def files_of(part: str) -> list[Path]:

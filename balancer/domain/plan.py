@@ -75,6 +75,7 @@ class Because(StrEnum):
     IS_PUT_TO_SLEEP = "is_put_to_sleep"
     IS_WOKEN = "is_woken"
     NOT_NEEDED = "not_needed"
+    SOLVER_STOPPED = "solver_stopped"
 
     @property
     def sentence(self) -> str:
@@ -119,6 +120,7 @@ _SENTENCES: dict[Because, str] = {
     Because.IS_PUT_TO_SLEEP: "the plan puts it to sleep",
     Because.IS_WOKEN: "the plan wakes it",
     Because.NOT_NEEDED: "is asleep, and its room is not needed",
+    Because.SOLVER_STOPPED: "the best plan found so far: thinking about it was cut short",
 }
 
 

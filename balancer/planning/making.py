@@ -24,6 +24,7 @@ from balancer.planning.order import Timed
 from balancer.planning.remaining import what_remains
 from balancer.planning.steps import ranked_steps
 from balancer.policy.model import Policy
+from balancer.solving import Decision
 from balancer.solving.bound import norm_gap
 from balancer.solving.score import Score
 
@@ -44,7 +45,7 @@ def make_plan(
     policy = policy.at(moment)
     choice = choose(cluster, policy, memory, moment)
     draft, question = choice.draft, choice.draft.question
-    kept = (*question.kept, *choice.kept, *draft.kept)
+    kept = (*_cut_short(draft.decision, cluster), *question.kept, *choice.kept, *draft.kept)
     remaining = what_remains(draft, policy, kept)
     staying = why_hosts_stay_on(cluster, draft.later, policy, memory, moment)
     return Plan(
@@ -163,6 +164,13 @@ def _unmet(cluster: Cluster, later: Cluster, policy: Policy) -> tuple[Unmet, ...
     return tuple(
         Unmet(promise=v.promise, subject=v.subject, why=v.detail, conflict=told.get(v.promise)) for v in broken
     )
+
+
+def _cut_short(decision: Decision, cluster: Cluster) -> tuple[Kept, ...]:
+    if not decision.cut_short:
+        return ()
+    detail = "a model took too long and was stopped; the bound is what was proved before"
+    return (Kept(subject=f"cluster:{cluster.cluster}", because=Because.SOLVER_STOPPED, detail=detail),)
 
 
 def _versions() -> dict[str, str]:

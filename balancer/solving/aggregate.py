@@ -12,6 +12,7 @@ load. Groups and host lists only say who cannot leave at all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,35 +24,64 @@ from balancer.solving.arrays import Arrays, Bools, HostCount
 from balancer.solving.convex import HostLoad, host_load, refine
 from balancer.solving.families import Family
 from balancer.solving.losses import Loss
+from balancer.solving.priced import Prices
 from balancer.solving.problem import Effort
 from balancer.solving.spare import need_room_for_losses
 
 FAULT_PRICE = 1e3  # of a host's share over its limit, when the model mends: far above any J
-LP_ROUNDS = 3
+LP_ROUNDS = 5
+HALF_ON = 1e-6  # of a host: less is rounding
 PROOF, ADVICE = 5e-5, 1e-3  # relative gaps at which a model may stop: one that only advises need not prove anything
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What the model advises (None where it found nothing) and what it proves (None where it proved nothing)."""
+    """What the model advises, what it proves, and what things are worth in it; None where it found none of that."""
 
     on: Bools | None
     bound: float | None
     nodes: int
+    overran: bool = False
+    prices: Prices | None = None
 
 
 def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False, gap: float = PROOF) -> Flow:
     """Find which hosts are worth keeping on. While mending, broken limits come first and nothing is proven."""
     model = _Model(arrays, mending)
-    for _ in range(LP_ROUNDS):
-        outcome = highs.solve(model.lp, seed=seed, nodes=1, integer=False)
-        if not outcome.found or not refine(model.lp, model.loads):
-            break
-    if model.choices:
+    relaxed = outcome = highs.solve_relaxed(
+        model.lp, seed=seed, sharpen=lambda: refine(model.lp, model.loads), rounds=LP_ROUNDS
+    )
+    if not model.is_whole() and not relaxed.overran:
         outcome = highs.solve(model.lp, seed=seed, nodes=effort.flow_nodes, gap=gap)
     on = model.hosts_on() if outcome.found else None
-    bound = None if mending or outcome.bound is None else outcome.bound + arrays.stuck_cost
-    return Flow(on, bound, outcome.nodes)
+    # What had to be stopped proved nothing, but what came before it did.
+    proved = [o.bound + arrays.stuck_cost for o in (relaxed, outcome) if o.bound is not None]
+    bound = None if mending else max(proved, default=None)
+    return Flow(on, bound, outcome.nodes, outcome.overran, _prices(arrays, relaxed.duals))
+
+
+def advise(arrays: Arrays, seed: int) -> Flow:
+    """Take the relaxed model for advice: it leaves one host or two half on, and those are taken for on."""
+    model = _Model(arrays, mending=False)
+    relaxed = highs.solve_relaxed(model.lp, seed=seed, sharpen=lambda: refine(model.lp, model.loads), rounds=LP_ROUNDS)
+    on = model.hosts_on(least=HALF_ON) if relaxed.found else None
+    bound = None if relaxed.bound is None else relaxed.bound + arrays.stuck_cost
+    return Flow(on, bound, 0, relaxed.overran, _prices(arrays, relaxed.duals))
+
+
+def _prices(arrays: Arrays, duals: Mapping[str, float]) -> Prices | None:
+    """Read from the relaxed model what a unit of each resource, a guest and a MiB of the budget are worth."""
+    if not duals:
+        return None
+    resources = range(len(arrays.resources))
+    need, room = ([duals.get(f"{row}_{r}", 0.0) / _size(arrays, r) for r in resources] for row in ("conserved", "held"))
+    budget = -duals.get("budget_guests", 0.0), -duals.get("budget_gib", 0.0) / 1024
+    return Prices(np.array(need), np.maximum(room, 0.0), *(max(0.0, price) for price in budget))
+
+
+def _size(arrays: Arrays, resource: int) -> float:
+    """The unit in which the model counts a resource: a mean host."""
+    return float(arrays.usable[:, resource].mean()) or 1.0
 
 
 class _Model:
@@ -82,12 +112,17 @@ class _Model:
         on_cost = pulp.lpSum(float(c) * on for c, on in zip(arrays.on_cost, self.on, strict=True))
         self.lp.setObjective(pulp.lpSum(self.cost) + on_cost + places)
 
-    def hosts_on(self) -> Bools:
-        """Return which hosts the answer keeps on."""
+    def is_whole(self) -> bool:
+        """Whether the last answer leaves no host half on: nothing that is whole is cheaper then."""
+        chosen = [on.varValue for on in self.choices.values()]
+        return all(value is None or min(value, 1 - value) < 1e-9 for value in chosen)
+
+    def hosts_on(self, least: float = 0.5) -> Bools:
+        """Return which hosts the answer keeps on, at least in such a part."""
         chosen = [pulp.value(on) for on in self.on]
         # A choice that nothing depends on never reaches the solver: such a host stays what it is.
         listed = zip(chosen, self.arrays.on_today, strict=True)
-        return np.array([bool(today) if value is None else value > 0.5 for value, today in listed], dtype=bool)
+        return np.array([bool(today) if value is None else value > least for value, today in listed], dtype=bool)
 
     def _on(self, host: int) -> Any:
         """A choice where there is one, else what the host is today."""
@@ -112,7 +147,7 @@ class _Model:
         takes = np.flatnonzero(away.any(axis=0)).tolist()
         at_home = [np.flatnonzero(np.equal(arrays.home, host)) for host in range(len(arrays.hosts))]
         for resource in range(len(arrays.resources)):
-            size = float(arrays.usable[:, resource].mean()) or 1.0
+            size = _size(arrays, resource)
             arriving: list[Any] = []
             for host in range(len(arrays.hosts)):
                 if isinstance(self.on[host], int) and not self.on[host]:
@@ -121,7 +156,8 @@ class _Model:
                 arriving += [] if into is None else [into]
                 self._load(host, resource, at_home[host], into, size)
             leaving = [(out, arrays.need[unit, resource] / size) for unit, out in enumerate(self.out)]
-            self.lp += pulp.lpSum(arriving) == pulp.LpAffineExpression([(v, float(c)) for v, c in leaving if c > 0])
+            gone = pulp.LpAffineExpression([(v, float(c)) for v, c in leaving if c > 0])
+            self.lp += pulp.lpSum(arriving) == gone, f"conserved_{resource}"
 
     def _load(self, host: int, resource: int, at_home: Any, into: Any, size: float) -> None:
         """Tie a host's load to what stays and what arrives, in shares of the host, and keep it below its limit."""
@@ -158,10 +194,10 @@ class _Model:
         for resource in range(len(arrays.resources)):
             full = np.maximum(arrays.reachable[:, resource], arrays.load_today[:, resource])
             room = full + arrays.slack[:, resource] - arrays.fixed[:, resource]
-            size = float(arrays.usable[:, resource].mean()) or 1.0
+            size = _size(arrays, resource)
             if self.choices and np.isfinite(room).all():
                 held = pulp.lpSum(float(r) / size * on for r, on in zip(room, self.on, strict=True))
-                self.lp += held >= float(arrays.need[:, resource].sum()) / size
+                self.lp += held >= float(arrays.need[:, resource].sum()) / size, f"held_{resource}"
 
     def _loads_of_host_groups(self) -> None:
         """Limits of all that is in use on a group of hosts; those of some guests alone are left to the search."""
@@ -210,10 +246,10 @@ class _Model:
         arrays = self.arrays
         if np.isfinite(arrays.max_guests):
             guests = [(out, float(n)) for out, n in zip(self.out, arrays.guests, strict=True)]
-            self.lp += pulp.LpAffineExpression(guests) <= float(arrays.max_guests)
+            self.lp += pulp.LpAffineExpression(guests) <= float(arrays.max_guests), "budget_guests"
         if np.isfinite(arrays.max_mib):
             gib = [(out, float(mib) / 1024) for out, mib in zip(self.out, arrays.mib, strict=True)]
-            self.lp += pulp.LpAffineExpression(gib) <= float(arrays.max_mib) / 1024
+            self.lp += pulp.LpAffineExpression(gib) <= float(arrays.max_mib) / 1024, "budget_gib"
 
 
 def _whole_loads(arrays: Arrays) -> list[tuple[int, Family]]:

@@ -108,6 +108,10 @@ class Arrays:
     def has_soft_limits(self) -> bool:
         return bool(self.soft_price.any())
 
+    @property
+    def has_budget(self) -> bool:
+        return bool(np.isfinite(self.max_guests) or np.isfinite(self.max_mib))
+
     @cached_property
     def ceiling(self) -> Floats:
         """Limits, and the rounding above them that is not taken for a fault."""
@@ -128,6 +132,15 @@ class Arrays:
                 steps = np.floor((self.ceiling[finite, resource] - fixed) / grain)
                 reach[finite, resource] = np.minimum(reach[finite, resource], fixed + steps * grain)
         return reach
+
+    @cached_property
+    def need_squared(self) -> Floats:
+        return np.square(self.need)
+
+    @cached_property
+    def closed_to(self) -> Bools:
+        """Hosts that a unit never goes to by itself."""
+        return np.asfortranarray(~self.allowed | self.held[:, None])
 
     @cached_property
     def idle_need(self) -> Bools:

@@ -27,6 +27,7 @@ class Exact:
     score: Score
     bound: float | None
     nodes: int
+    overran: bool
 
 
 def solve_exactly(arrays: Arrays, best: Solution, now: Score, effort: Effort, seed: int) -> Exact:
@@ -40,10 +41,7 @@ def solve_exactly(arrays: Arrays, best: Solution, now: Score, effort: Effort, se
         best, best_score = _better(arrays, model, outcome, best, best_score)
     model.keep_excess_below(max(0.0, best_score.excess - arrays.stuck - _split_excess(arrays, best)) + 1e-7)
     model.minimise_cost()
-    for _ in range(LP_ROUNDS):
-        relaxed = highs.solve(model.lp, seed=seed, nodes=1, integer=False)
-        if not relaxed.found or not refine(model.lp, model.loads):
-            break
+    highs.solve_relaxed(model.lp, seed=seed, sharpen=lambda: refine(model.lp, model.loads), rounds=LP_ROUNDS)
     for _ in range(effort.exact_rounds):
         outcome = highs.solve(
             model.lp, seed=seed, nodes=effort.exact_nodes - nodes, start=model.start_from(best), gap=1e-5
@@ -52,9 +50,9 @@ def solve_exactly(arrays: Arrays, best: Solution, now: Score, effort: Effort, se
         bound = max((b for b in (bound, outcome.bound) if b is not None), default=None)
         best, best_score = _better(arrays, model, outcome, best, best_score)
         sharpened = outcome.found and refine(model.lp, model.loads, near=1e-5)
-        if not sharpened or nodes >= effort.exact_nodes or is_proved(best_score, now, bound):
+        if outcome.overran or not sharpened or nodes >= effort.exact_nodes or is_proved(best_score, now, bound):
             break
-    return Exact(best, best_score, bound, nodes)
+    return Exact(best, best_score, bound, nodes, outcome.overran)
 
 
 def _better(

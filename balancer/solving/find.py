@@ -1,134 +1,212 @@
-"""Find a placement: ask the model what is possible, search, prove. Read this first."""
+"""Find a placement: as one, or in pods where the cluster is too large for that. Read this first."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from balancer.domain.placement import Placement
-from balancer.solving.arrays import Arrays, Bools
+from balancer.domain.shapes import AllowedHosts, GroupLoad, HostOn, HostsTouched, Losses, MoveCost
+from balancer.solving.arrays import Arrays, Bools, Floats
 from balancer.solving.bound import is_proved, norm_gap
-from balancer.solving.descent import Work, descend
 from balancer.solving.lowering import arrays_of
 from balancer.solving.problem import Decision, Problem
 from balancer.solving.score import Score, Solution, score
-from balancer.solving.search import better, search, shake
-from balancer.solving.squeeze import squeeze
-from balancer.solving.state import State
 
 if TYPE_CHECKING:
-    from balancer.solving.aggregate import Flow
+    from balancer.solving.pods import Pod
 
-SQUEEZES = 10  # shakes that a packing gets before its hosts are given up
-HEADROOMS = (1.0, 0.995, 0.99, 0.98, 0.965)  # the last host often fits only where the count leaves some room
+PODS_ABOVE = 200  # hosts
+POD_HOSTS = 50  # twice as many take half as long again, and leave half as much undone
+POD_SECONDS = 600.0  # for all pods: effort bounds them, the clock has the last word
+PRICED_PODS = 2  # whose prices bound all; pods are alike
 
 
 def find_placement(problem: Problem) -> Decision:
     """Find the best placement within the budget, never worse than today's, and say how far from the best it can be."""
-    from balancer.solving.aggregate import solve_flow
+    if len(problem.cluster.hosts) > PODS_ABOVE:
+        return find_in_pods(problem)
+    from balancer.solving.decide import decide
 
     arrays = arrays_of(problem)
-    now = Solution.today(arrays)
-    score_now = score(arrays, now)
-    work = Work(problem.effort.iterations)
-    flow = solve_flow(arrays, problem.effort, problem.seed)
-    found, best = _searched(arrays, problem, flow.on, work, score_now)
-    bound, nodes = flow.bound, flow.nodes
-    if _is_small(arrays, problem) and not is_proved(found, score_now, bound):
-        found, best, bound, nodes = _solved(arrays, problem, (found, best), score_now, flow)
-        found, best = _polished(arrays, (found, best), work)
+    found = decide(arrays, problem.effort, problem.seed)
     return Decision(
-        placement=_placement(problem, arrays, best),
-        objective_now=score_now.cost,
-        objective=found.cost,
-        bound=bound,
-        excess_now=score_now.excess,
-        excess=found.excess,
-        proved_optimal=is_proved(found, score_now, bound),
-        gap=norm_gap(found, score_now, bound),
-        nodes=nodes,
-        iterations=work.done,
+        placement=_placement(problem, [arrays], [found.solution]),
+        objective_now=found.now.cost,
+        objective=found.score.cost,
+        bound=found.bound,
+        excess_now=found.now.excess,
+        excess=found.score.excess,
+        proved_optimal=found.is_proved,
+        gap=norm_gap(found.score, found.now, found.bound),
+        nodes=found.nodes,
+        iterations=found.iterations,
+        cut_short=found.cut_short,
     )
 
 
-def _is_small(arrays: Arrays, problem: Problem) -> bool:
-    return int(arrays.allowed.sum()) + len(arrays.hosts) <= problem.effort.exact_binaries
+def find_in_pods(problem: Problem) -> Decision:
+    """Decide pod by pod, then once more between pods, with one bound for all."""
+    from balancer.solving.pods import parts_of_problem, pods_of
+
+    pods = pods_of(problem, POD_HOSTS)
+    bound, arrays = _bounded(problem, [arrays_of(part) for part in parts_of_problem(problem, pods)])
+    first = _side_by_side(problem, arrays)
+    decided = [first, *_between(problem, pods, first)]
+    now, later = first.now, first.later
+    for more in decided[1:]:
+        later = Score(later.excess + more.later.excess - more.now.excess, later.cost + more.later.cost - more.now.cost)
+    return Decision(
+        placement=decided[-1].placement,
+        objective_now=now.cost,
+        objective=later.cost,
+        bound=bound,
+        excess_now=now.excess,
+        excess=later.excess,
+        proved_optimal=is_proved(later, now, bound),
+        gap=norm_gap(later, now, bound),
+        nodes=sum(one.nodes for one in decided),
+        iterations=sum(one.iterations for one in decided),
+        cut_short=any(one.cut_short for one in decided),
+    )
 
 
-def _solved(
-    arrays: Arrays, problem: Problem, best: tuple[Score, Solution], score_now: Score, flow: Flow
-) -> tuple[Score, Solution, float | None, int]:
-    """Let the exact model improve on the search, and on the bound where it covers every legal placement."""
-    from balancer.solving.exact import solve_exactly
+@dataclass(frozen=True)
+class _Round:
+    """What came out of all pods of a round; costs and excess of what they decided on."""
 
-    exact = solve_exactly(arrays, best[1], score_now, problem.effort, problem.seed)
-    score_best, solution = better(best, (exact.score, exact.solution))
-    # While mending, the exact model looks only at what mends most: its bound is none for the rest.
-    bounds = [b for b in (flow.bound, exact.bound if score_now.breaks_nothing else None) if b is not None]
-    return score_best, solution, max(bounds, default=None), flow.nodes + exact.nodes
-
-
-def _polished(arrays: Arrays, best: tuple[Score, Solution], work: Work) -> tuple[Score, Solution]:
-    """Take what single moves and swaps still gain where the exact model ran out of nodes."""
-    state = State(arrays, best[1])
-    descend(state, work, state.on)
-    polished = state.solution()
-    return better(best, (score(arrays, polished), polished))
+    placement: Placement
+    now: Score
+    later: Score
+    nodes: int
+    iterations: int
+    cut_short: bool
 
 
-def _searched(
-    arrays: Arrays, problem: Problem, advised: Bools | None, work: Work, score_now: Score
-) -> tuple[Score, Solution]:
-    """Try what the model advises, with a little less room where its hosts cannot all be emptied; shake the best."""
-    from balancer.solving.aggregate import ADVICE, solve_flow
+def _side_by_side(problem: Problem, arrays: Sequence[Arrays]) -> _Round:
+    """Decide pods in several processes; one that takes too long stays as it is."""
+    from balancer.solving.decide import Found, decide
+    from balancer.solving.workers import Job, side_by_side
 
-    best = score_now, Solution.today(arrays)
-    mending = not score_now.breaks_nothing
-    rng = np.random.default_rng(problem.seed)
-    tried: set[bytes] = set()
-    for headroom in HEADROOMS:
-        if headroom < 1 or mending or advised is None:
-            tighter = arrays.with_headroom(headroom)
-            advised = solve_flow(tighter, problem.effort, problem.seed, mending, ADVICE).on
-        wanted = _legal_wish(arrays, arrays.on_today if advised is None else advised)
-        if wanted.tobytes() in tried:
-            continue
-        tried.add(wanted.tobytes())
-        best, emptied = _tried(arrays, wanted, work, best, rng)
-        if emptied:
-            break
-    shaken = shake(arrays, best[1], work, rng, problem.effort.restarts)
-    return better(best, (score(arrays, shaken), shaken))
+    effort = replace(problem.effort, restarts=0, is_brief=True, exact_binaries=0)
+    jobs = [Job(decide, (pod, effort, problem.seed, True)) for pod in arrays]
+    answers: dict[int, Found | None] = dict(side_by_side(jobs, POD_SECONDS))
+    found = {place: answer for place, answer in answers.items() if answer is not None}
+    today = [Solution.today(pod) for pod in arrays]
+    solutions = [found[place].solution if place in found else stay for place, stay in enumerate(today)]
+    return _Round(
+        placement=_placement(problem, arrays, solutions),
+        now=_sum([score(pod, solution) for pod, solution in zip(arrays, today, strict=True)]),
+        later=_sum([score(pod, solution) for pod, solution in zip(arrays, solutions, strict=True)]),
+        nodes=sum(one.nodes for one in found.values()),
+        iterations=sum(one.iterations for one in found.values()),
+        cut_short=len(found) < len(arrays) or any(one.cut_short for one in found.values()),
+    )
 
 
-def _tried(
-    arrays: Arrays, wanted: Bools, work: Work, best: tuple[Score, Solution], rng: np.random.Generator
-) -> tuple[tuple[Score, Solution], bool]:
-    """Search with these hosts on, packing harder where it takes that; say whether all the others could be emptied."""
-    solution, emptied = search(arrays, wanted, work)
-    best = better(best, (score(arrays, solution), solution))
-    if emptied:
-        return best, True
-    squeezed = squeeze(arrays, wanted, work, rng, SQUEEZES)
-    if squeezed is None:
-        return best, False
-    return better(best, (score(arrays, squeezed), squeezed)), True
+def _between(problem: Problem, pods: Sequence[Pod], first: _Round) -> list[_Round]:
+    """Switch off what each pod alone could not: a second round, on the emptiest hosts of many, from where they are now.
+
+    Not while anything is broken, nor where a promise looks at more than where guests are in the end (places for what
+    may be lost, hosts touched on the way): those are kept pod by pod.
+    """
+    from balancer.solving.pods import parts_of_problem, pods_between, rest_of
+
+    if not any(isinstance(cost, HostOn) and cost.cost > 0 for cost in problem.costs):
+        return []
+    if not (first.now.breaks_nothing and first.later.breaks_nothing):
+        return []
+    if any(isinstance(shape, Losses | GroupLoad | HostsTouched) for shape in problem.shapes):
+        return []
+    later = first.placement.applied_to(problem.cluster)
+    moved = {move.vm: problem.cluster.vm(move.vm) for move in first.placement.moves_from(problem.cluster)}
+    mib = sum(vm.memory_mib for vm in moved.values())
+    narrowed = replace(
+        problem,
+        cluster=later,
+        # Who moves anyway may end up elsewhere at no further cost.
+        costs=tuple(cost for cost in problem.costs if not (isinstance(cost, MoveCost) and cost.vm in moved)),
+        may_sleep=problem.may_sleep & first.placement.on,
+        may_wake=frozenset(),
+        max_moves=None if problem.max_moves is None else max(0, problem.max_moves - len(moved)),
+        max_mib=None if problem.max_mib is None else max(0.0, problem.max_mib - mib),
+    )
+    between = pods_between(later, pods, POD_HOSTS)
+    if not between:
+        return []
+    parts = parts_of_problem(narrowed, [*between, rest_of(later, between)])[:-1]
+    _, arrays = _bounded(narrowed, [arrays_of(part) for part in parts])
+    return [_side_by_side(narrowed, arrays)]
 
 
-def _legal_wish(arrays: Arrays, wanted: Bools) -> Bools:
-    """Keep to what hosts have to be, whatever the model says; wake no more of a group than may be on."""
-    legal = np.asarray((wanted | (arrays.must == 1)) & (arrays.must != -1), dtype=bool)
-    for count in (count for count in arrays.counts if count.price is None):
-        woken = [host for host in count.hosts.tolist() if legal[host] and not arrays.on_today[host]]
-        room = max(0, count.at_most - int(arrays.on_today[count.hosts].sum()))
-        legal[woken[room:]] = False
-    return legal
+def _bounded(problem: Problem, arrays: Sequence[Arrays]) -> tuple[float | None, list[Arrays]]:
+    """Bound the whole by prices, and share the budget out by what each pod would move at those prices."""
+    from balancer.solving.aggregate import advise
+    from balancer.solving.pods import budgets
+    from balancer.solving.priced import leaving, mean_prices, parts_of, priced_bound, sharpened
+
+    costs, free = _leave_costs(problem, arrays), _can_leave(problem, arrays)
+    starts = np.cumsum([0, *(len(pod.units) for pod in arrays)])
+    cut = [slice(low, high) for low, high in pairwise(starts.tolist())]
+    share = 1.0 / len(arrays)
+    budget = _whole_budget(problem)
+    some = [replace(pod, max_guests=budget[0] * share, max_mib=budget[1] * share) for pod in arrays[:PRICED_PODS]]
+    known = [
+        sharpened(parts_of([pod], costs[at], free[at]), prices, pod.max_guests, pod.max_mib)
+        for pod, at in zip(some, cut, strict=False)
+        if (prices := advise(pod, problem.seed).prices) is not None
+    ]
+    if not known:
+        return None, list(arrays)
+    parts, prices = parts_of(arrays, costs, free), mean_prices(known)
+    goes = leaving(parts, prices)
+    guests, mib = ([float(amounts[at][goes[at]].sum()) for at in cut] for amounts in (parts.guests, parts.mib))
+    shares = zip(budgets(budget[0], guests, True), budgets(budget[1], mib, False), strict=True)
+    shared = [replace(pod, max_guests=n, max_mib=m) for pod, (n, m) in zip(arrays, shares, strict=True)]
+    return priced_bound(parts, prices, *budget), shared
 
 
-def _placement(problem: Problem, arrays: Arrays, solution: Solution) -> Placement:
+def _whole_budget(problem: Problem) -> tuple[float, float]:
+    limits = problem.max_moves, problem.max_mib
+    guests, mib = (np.inf if limit is None else float(limit) for limit in limits)
+    return guests, mib
+
+
+def _leave_costs(problem: Problem, arrays: Sequence[Arrays]) -> Floats:
+    """What each unit's move costs at least, beyond what staying does: elsewhere it may cost nothing besides."""
+    of_vm: dict[str, float] = {}
+    for cost in problem.costs:
+        if isinstance(cost, MoveCost):
+            of_vm[cost.vm] = of_vm.get(cost.vm, 0.0) + cost.cost
+    moves = [sum(of_vm.get(name, 0.0) for name in names) for pod in arrays for names in pod.units]
+    stays = np.concatenate([pod.place_cost[np.arange(len(pod.home)), pod.home] for pod in arrays])
+    return np.asarray(np.array(moves) - stays, dtype=np.float64)
+
+
+def _can_leave(problem: Problem, arrays: Sequence[Arrays]) -> Bools:
+    """Whether any host at all is open to each unit, its own left out."""
+    held = {
+        shape.vm
+        for shape in problem.shapes
+        if isinstance(shape, AllowedHosts) and shape.price is None and len(shape.hosts) < 2
+        if problem.cluster.has_vm(shape.vm) and shape.hosts <= {problem.cluster.vm(shape.vm).host}
+    }
+    return np.array([held.isdisjoint(names) for pod in arrays for names in pod.units], dtype=bool)
+
+
+def _sum(scores: Sequence[Score]) -> Score:
+    return Score(sum(one.excess for one in scores), sum(one.cost for one in scores))
+
+
+def _placement(problem: Problem, arrays: Sequence[Arrays], solutions: Sequence[Solution]) -> Placement:
     homes = dict(Placement.of(problem.cluster).homes)
-    for unit, names in enumerate(arrays.units):
-        homes.update(dict.fromkeys(names, arrays.hosts[solution.at[unit]]))
-    on = frozenset(host for host, is_on in zip(arrays.hosts, solution.on, strict=True) if is_on)
-    return Placement(homes, on)
+    on = {host.name for host in problem.cluster.hosts if host.is_on}.difference(*(pod.hosts for pod in arrays))
+    for pod, solution in zip(arrays, solutions, strict=True):
+        for names, host in zip(pod.units, solution.at.tolist(), strict=True):
+            homes.update(dict.fromkeys(names, pod.hosts[host]))
+        on |= {host for host, is_on in zip(pod.hosts, solution.on.tolist(), strict=True) if is_on}
+    return Placement(homes, frozenset(on))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 
@@ -27,9 +28,9 @@ class Groups:
         self._companies_of = _groups_of_units(company.units for company in arrays.companies)
         self.counts = [count_in(family, at) for family in arrays.families]
         self.members = [members_on(company, at) for company in arrays.companies]
-        self.blocked = np.zeros(arrays.allowed.shape, dtype=bool)
-        self.cost = np.zeros(arrays.allowed.shape)
-        self._forbidding = np.zeros(arrays.allowed.shape, dtype=np.int16)  # by how many groups
+        self.blocked = np.zeros(arrays.allowed.shape, dtype=bool, order="F")
+        self.cost = np.zeros(arrays.allowed.shape, order="F")
+        self._forbidding = np.zeros(arrays.allowed.shape, dtype=np.int16, order="F")  # by how many groups
         # What each group last said of its units; taken back before it says something new.
         sizes = [len(f.units) for f in arrays.families] + [len(c.units) for c in arrays.companies]
         hosts = arrays.allowed.shape[1]
@@ -46,10 +47,14 @@ class Groups:
         twin = object.__new__(Groups)
         twin.__dict__.update(self.__dict__)
         for name in ("blocked", "cost", "_forbidding"):
-            setattr(twin, name, getattr(self, name).copy())
+            setattr(twin, name, getattr(self, name).copy(order="K"))
         for name in ("counts", "members", "_said_no", "_said_cost"):
             setattr(twin, name, [each.copy() for each in getattr(self, name)])
         return twin
+
+    @cached_property
+    def has_soft(self) -> bool:
+        return any(f.price is not None for f in self._families) or any(c.price is not None for c in self._companies)
 
     def soft_mates(self, unit: int) -> list[Ints]:
         """Return the units of each soft group that a unit is in: what two of them cost is not the sum of each alone."""

@@ -8,6 +8,8 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Placement
 from balancer.domain.shapes import Cost, Shape
 
+LEAST_SHAKES = 5
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -15,9 +17,15 @@ class Effort:
 
     nodes: int = 2000  # branch and bound over all models, shared out by what a node of each costs
     iterations: int = 200_000  # relocations made and swaps tried by the search, over all its starts
-    restarts: int = 30  # times that the search shakes its best placement and descends again
+    restarts: int = 200  # times that the search shakes its best placement and descends again
+    shaken: int = 2_000_000  # guests times hosts, over all shakes: a large cluster's cost more and gain less
+    is_brief: bool = False  # whether each thing is tried in one way alone, as in a pod among many
     exact_binaries: int = 2000  # size up to which the assignment is modelled guest by guest
     exact_rounds: int = 6  # times that the exact model is refined at its own answer
+
+    def shakes(self, guests: int, hosts: int) -> int:
+        """For a cluster of this size."""
+        return min(self.restarts, max(LEAST_SHAKES, self.shaken // max(1, guests * hosts)))
 
     @property
     def flow_nodes(self) -> int:
@@ -57,6 +65,7 @@ class Decision:
 
     bound: no placement within the budget that adds to no broken promise costs less; None where nothing is proven
     gap:   share of the achievable that is left, 0 is perfect; None where there is no bound to compare with
+    cut_short: whether a model took too long and was killed, so that more might have been found or proven
     """
 
     placement: Placement
@@ -69,3 +78,4 @@ class Decision:
     gap: float | None
     nodes: int = 0
     iterations: int = 0
+    cut_short: bool = False

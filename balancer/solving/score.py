@@ -59,12 +59,41 @@ def load_of(arrays: Arrays, at: Ints) -> Floats:
     return load
 
 
+def summed(amounts: Floats) -> Floats:
+    """Add up the last axis, one after the other: faster kernels round as the machine likes, and ties fall apart."""
+    total = np.zeros(amounts.shape[:-1])
+    for resource in range(amounts.shape[-1]):
+        total += amounts[..., resource]
+    return total
+
+
+def weighted(amounts: Floats, weights: Floats) -> Floats:
+    """Return the weighted sum of each row, rounded alike on every machine."""
+    total = np.zeros(len(amounts))
+    for resource in range(len(weights)):
+        total += weights[resource] * amounts[:, resource]
+    return total
+
+
 def load_cost(arrays: Arrays, load: Floats, hosts: int | slice | Ints = slice(None)) -> Floats:
     """Return what hosts that are on cost by their load, summed over resources; `load` may have leading axes."""
-    cost = np.einsum("...r,...r->...", arrays.curve[hosts], load * load)
+    cost = summed(arrays.curve[hosts] * (load * load))
     if arrays.has_soft_limits:
         over = np.maximum(load - np.minimum(arrays.soft_limit[hosts], 1e300), 0.0)
-        cost = cost + np.einsum("...r,...r->...", arrays.soft_price[hosts], over)
+        cost = cost + summed(arrays.soft_price[hosts] * over)
+    return np.asarray(cost, dtype=np.float64)
+
+
+def added_cost(arrays: Arrays, host: int, load: Floats, more: Floats, more_squared: Floats) -> Floats:
+    """Return what a host at this load costs more with each row of `more` on it."""
+    curve = arrays.curve[host]
+    cost = weighted(more, 2.0 * curve * load) + weighted(more_squared, curve)
+    if arrays.soft_price[host].any():
+        limit, price = arrays.soft_limit[host], arrays.soft_price[host]
+        for resource in np.flatnonzero(price).tolist():
+            room = limit[resource] - load[resource]
+            over = np.maximum(more[:, resource] - room, 0.0) - max(-room, 0.0)
+            cost += price[resource] * over
     return np.asarray(cost, dtype=np.float64)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from balancer.solving.arrays import Arrays, Bools, Floats, Ints, every
 from balancer.solving.groups import Groups
-from balancer.solving.score import Solution, load_cost, load_of
+from balancer.solving.score import Solution, added_cost, load_cost, load_of
 
 NEVER = np.inf
 
@@ -28,8 +28,9 @@ class State:
         self.guests_left = arrays.max_guests - float(arrays.guests[away].sum())
         self.mib_left = arrays.max_mib - float(arrays.mib[away].sum())
         self.groups = Groups(arrays, self.at)
-        self.arriving = np.empty(arrays.allowed.shape)
+        self.arriving = np.empty(arrays.allowed.shape, order="F")  # what is worked out anew is one host's column
         self.leaving = np.empty(len(self.at))
+        self._scratch: Floats | None = None
         for host in range(len(self.on)):
             self.refresh_host(host)
 
@@ -42,8 +43,9 @@ class State:
         twin = object.__new__(State)
         twin.__dict__.update(self.__dict__)
         for name in ("at", "on", "closing", "load", "arriving", "leaving"):
-            setattr(twin, name, getattr(self, name).copy())
+            setattr(twin, name, getattr(self, name).copy(order="K"))
         twin.groups = self.groups.copy()
+        twin._scratch = None
         return twin
 
     # -- asking
@@ -61,6 +63,8 @@ class State:
     def affordable(self) -> Bools:
         """Which units may leave their place: those away from home already, and those the budget still covers."""
         arrays = self.arrays
+        if not arrays.has_budget:
+            return np.ones(len(self.at), dtype=bool)
         within = (arrays.guests <= self.guests_left) & (arrays.mib <= self.mib_left + 1e-6)
         return np.asarray(within | (self.at != arrays.home), dtype=bool)
 
@@ -68,6 +72,18 @@ class State:
         """Return the change of J by each relocation, infinite where it is not legal."""
         out = np.where(self.affordable(), self.leaving, NEVER)
         return np.asarray(self.arriving + out[:, None], dtype=np.float64)
+
+    def steepest(self) -> tuple[int, int, float]:
+        """Return the relocation that lowers J most, and by how much it changes J; it may be infinite."""
+        if self.arriving.size == 0:
+            return 0, 0, NEVER
+        out = np.where(self.affordable(), self.leaving, NEVER)
+        if self._scratch is None:
+            self._scratch = np.empty_like(self.arriving)
+        np.add(self.arriving, out[:, None], out=self._scratch)
+        # Hosts are the slow axis in memory.
+        host, unit = divmod(int(self._scratch.T.argmin()), len(out))
+        return unit, host, float(self._scratch[unit, host])
 
     def has_room(self, unit: int, host: int) -> bool:
         """Whether a unit fits on a host, by its limits and its groups; a host over its limit takes nothing."""
@@ -113,15 +129,21 @@ class State:
     def refresh_host(self, host: int) -> None:
         """Work out anew what arriving at a host and leaving it costs."""
         arrays, load = self.arrays, self.load[host]
-        with_unit = load + arrays.need
-        fits = every((with_unit <= arrays.ceiling[host]) | arrays.idle_need)
-        opens = self.on[host] and not self.closing[host]
-        legal = fits & arrays.allowed[:, host] & ~self.blocked[:, host] & (self.at != host) & ~arrays.held & opens
-        now = load_cost(arrays, load, host)
-        costs = load_cost(arrays, with_unit, host) - now + arrays.place_cost[:, host] + self.grouping[:, host]
-        self.arriving[:, host] = np.where(legal, costs, NEVER)
-        here = np.flatnonzero(self.at == host)
-        without = load_cost(arrays, load - arrays.need[here], host) - now
+        is_here = self.at == host
+        if self.on[host] and not self.closing[host]:
+            never = self.blocked[:, host] | arrays.closed_to[:, host] | is_here
+            for resource in range(len(load)):
+                room = arrays.ceiling[host, resource] - load[resource]
+                never |= arrays.need[:, resource] > max(room, 0.0)
+            costs = added_cost(arrays, host, load, arrays.need, arrays.need_squared)
+            costs += arrays.place_cost[:, host]
+            costs += self.grouping[:, host]
+            costs[never] = NEVER
+            self.arriving[:, host] = costs
+        else:
+            self.arriving[:, host] = NEVER
+        here = np.flatnonzero(is_here)
+        without = added_cost(arrays, host, load, -arrays.need[here], arrays.need_squared[here])
         self.leaving[here] = without - arrays.place_cost[here, host]
 
     def _refresh_units(self, units: Ints) -> None:

@@ -35,7 +35,7 @@ def test_a_run_cut_short_claims_no_more_than_it_proved() -> None:
 
 
 def test_a_linear_model_is_its_own_bound() -> None:
-    outcome = highs.solve(knapsack(), seed=1, nodes=1, integer=False)
+    outcome = highs.solve_relaxed(knapsack(), seed=1, sharpen=lambda: 0, rounds=1)
     assert outcome.found
     assert outcome.bound == pytest.approx(outcome.objective)
 

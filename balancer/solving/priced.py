@@ -1,0 +1,198 @@
+"""A bound for clusters that no model can hold: given prices, each host is on its own.
+
+Resources are bought and sold at a price p; a guest that leaves sells what it needs and pays for its move. Whatever the
+prices are, no legal placement costs less than
+
+    sum over hosts of min(off, on) + price of room * need of all guests - price of the budget * budget
+
+off = sum over guests of the host of (move cost + p * need)        where it may sleep and all can leave
+on  = cost of being on - price of room * room + max over q >= p of
+      q * fixed - conjugate of the load cost at q + sum over guests of min(q * need, move cost + p * need)
+
+q is what room is worth on that very host. Any q gives a bound, so it is sought roughly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from balancer.solving.arrays import Arrays, Bools, Floats, Ints
+from balancer.solving.score import weighted
+
+ROUNDS, HALVINGS = 2, 10  # of looking for what room is worth on each host
+STEPS = 0.02, 0.005  # by which prices are tried to be higher and lower
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """What a unit of each resource is worth, a unit of room on a host that is on, a guest and a MiB of the budget."""
+
+    resources: Floats
+    room: Floats
+    guest: float = 0.0
+    mib: float = 0.0
+
+    @property
+    def row(self) -> Floats:
+        """All of them in one row."""
+        return np.concatenate([self.resources, self.room, [self.guest, self.mib]])
+
+    @classmethod
+    def of_row(cls, row: Floats) -> Prices:
+        resources = (len(row) - 2) // 2
+        return cls(row[:resources], row[resources:-2], float(row[-2]), float(row[-1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Hosts and units of all pods side by side; the rest of the problem does not matter to a bound."""
+
+    need: Floats
+    home: Ints
+    leave_cost: Floats
+    can_leave: Bools
+    guests: Ints
+    mib: Floats
+    fixed: Floats
+    limit: Floats
+    curve: Floats
+    on_cost: Floats
+    may_be_on: Bools
+    may_be_off: Bools
+    constant: float
+    load_today: Floats
+
+
+def mean_prices(prices: Sequence[Prices]) -> Prices:
+    """Return the mean: pods are alike, so their prices are."""
+    return Prices.of_row(np.asarray(np.mean([price.row for price in prices], axis=0), dtype=np.float64))
+
+
+def sharpened(parts: Parts, prices: Prices, max_guests: float, max_mib: float) -> Prices:
+    """Turn each price a little up and down, and keep what raises the bound."""
+    row, best = prices.row, priced_bound(parts, prices, max_guests, max_mib)
+    for step in STEPS:
+        for place in np.flatnonzero(row).tolist():
+            for factor in (1.0 + step, 1.0 / (1.0 + step)):
+                other = row.copy()
+                other[place] *= factor
+                bound = priced_bound(parts, Prices.of_row(other), max_guests, max_mib)
+                if bound > best:
+                    row, best = other, bound
+                    break
+    return Prices.of_row(row)
+
+
+def parts_of(pods: Sequence[Arrays], leave_cost: Floats, can_leave: Bools) -> Parts:
+    """Lay pods side by side. `leave_cost`, `can_leave`: of each unit, wherever it may go in the whole cluster."""
+    starts = np.cumsum([0, *(len(pod.hosts) for pod in pods)])
+    total = np.sum([pod.load_today.sum(axis=0) for pod in pods], axis=0)
+    on_today, must = np.concatenate([pod.on_today for pod in pods]), np.concatenate([pod.must for pod in pods])
+    load_today = np.concatenate([pod.load_today for pod in pods])
+    limit = np.maximum(np.concatenate([pod.ceiling for pod in pods]), load_today)
+    may_sleep = np.concatenate([pod.may_sleep for pod in pods]) & (must != 1)
+    stay = [pod.place_cost[np.arange(len(pod.home)), pod.home].sum() for pod in pods]
+    return Parts(
+        need=np.concatenate([pod.need for pod in pods]),
+        home=np.concatenate([pod.home + start for pod, start in zip(pods, starts[:-1], strict=True)]),
+        leave_cost=leave_cost,
+        can_leave=can_leave,
+        guests=np.concatenate([pod.guests for pod in pods]),
+        mib=np.concatenate([pod.mib for pod in pods]),
+        fixed=np.concatenate([pod.fixed for pod in pods]),
+        limit=np.minimum(limit, total),
+        curve=np.concatenate([pod.curve for pod in pods]),
+        on_cost=np.concatenate([pod.on_cost for pod in pods]),
+        may_be_on=on_today | np.concatenate([pod.may_wake for pod in pods]),
+        may_be_off=~on_today | may_sleep,
+        constant=float(sum(stay) + sum(pod.stuck_cost for pod in pods)),
+        load_today=load_today,
+    )
+
+
+def priced_bound(parts: Parts, prices: Prices, max_guests: float, max_mib: float) -> float:
+    """Return what no legal placement is cheaper than."""
+    sold = _sold(parts, prices)
+    hosts = len(parts.on_cost)
+    off = np.bincount(parts.home, weights=sold, minlength=hosts) if len(sold) else np.zeros(hosts)
+    worth = _worth_of_room(parts, prices.resources, sold)
+    room = np.where(prices.room > 0, parts.limit - parts.fixed, 0.0)
+    on = parts.on_cost - weighted(room, prices.room) + _value(parts, worth, sold)
+    best = np.minimum(np.where(parts.may_be_off, off, np.inf), np.where(parts.may_be_on, on, np.inf))
+    spent = sum(p * most for p, most in ((prices.guest, max_guests), (prices.mib, max_mib)) if p > 0)
+    return float(best.sum() + parts.need.sum(axis=0) @ prices.room - spent + parts.constant)
+
+
+def leaving(parts: Parts, prices: Prices) -> Bools:
+    """Say which units would leave their hosts at these prices."""
+    sold = _sold(parts, prices)
+    worth = _worth_of_room(parts, prices.resources, sold)
+    return np.asarray((worth[parts.home] * parts.need).sum(axis=1) > sold, dtype=bool)
+
+
+def _sold(parts: Parts, prices: Prices) -> Floats:
+    """What each unit costs that leaves its host; infinite where it cannot."""
+    spent = prices.guest * parts.guests + prices.mib * parts.mib
+    return np.where(parts.can_leave, weighted(parts.need, prices.resources) + parts.leave_cost + spent, np.inf)
+
+
+def _value(parts: Parts, worth: Floats, sold: Floats) -> Floats:
+    """What a host that is on costs at least, if room on it is worth this much."""
+    load = _best_load(parts, worth)
+    conjugate = (worth * load - parts.curve * load * load).sum(axis=1)
+    kept = np.minimum((worth[parts.home] * parts.need).sum(axis=1), sold)
+    guests = np.bincount(parts.home, weights=kept, minlength=len(worth)) if len(kept) else np.zeros(len(worth))
+    return np.asarray((worth * parts.fixed).sum(axis=1) - conjugate + guests, dtype=np.float64)
+
+
+def _best_load(parts: Parts, worth: Floats) -> Floats:
+    """The load at which a host gains most where room is worth this much."""
+    steep = parts.curve > 0
+    load = np.divide(worth, 2.0 * parts.curve, out=np.where(worth > 0, np.inf, 0.0), where=steep)
+    return np.asarray(np.clip(load, 0.0, parts.limit), dtype=np.float64)
+
+
+def _worth_of_room(parts: Parts, prices: Floats, sold: Floats) -> Floats:
+    """Find what room is worth on each host, one direction after the other: between its price and its worth today."""
+    lowest = np.broadcast_to(prices, parts.fixed.shape)
+    span = np.maximum(2.0 * parts.curve * parts.load_today - lowest, 0.0)
+    place = np.zeros(span.shape)  # of each worth, between 0 (its price) and 1 (its worth today)
+    if not span.any():
+        return lowest.copy()
+    for step in _directions(span.shape[1]) * ROUNDS:
+        least, most = _reach(place, -step), _reach(place, step)
+        low, high = -least, most
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            slope = _slopes(parts, lowest + span * (place + middle[:, None] * step), sold)
+            rising = weighted(slope * span, step) > 0
+            low, high = np.where(rising, middle, low), np.where(rising, high, middle)
+        place = np.clip(place + low[:, None] * step, 0.0, 1.0)
+    return np.asarray(lowest + span * place, dtype=np.float64)
+
+
+def _directions(resources: int) -> list[Floats]:
+    """Each resource by itself, then all together and one against another: one after the other alone gets stuck."""
+    steps = [np.array(signs, dtype=np.float64) for signs in product((1, 0, -1), repeat=resources)]
+    first = {tuple(step): step for step in steps if step.any() and step[np.flatnonzero(step)[0]] > 0}
+    return sorted(first.values(), key=lambda step: int(np.abs(step).sum()))
+
+
+def _reach(place: Floats, step: Floats) -> Floats:
+    """How far each host can go in a direction before a worth leaves its range."""
+    left = np.where(step > 0, 1.0 - place, np.where(step < 0, place, np.inf))
+    return np.asarray(left.min(axis=1), dtype=np.float64)
+
+
+def _slopes(parts: Parts, worth: Floats, sold: Floats) -> Floats:
+    """What one more unit of worth adds to each host's part of the bound, by resource."""
+    slopes = parts.fixed - _best_load(parts, worth)
+    if len(sold):
+        stays = (worth[parts.home] * parts.need).sum(axis=1) < sold
+        for resource in range(slopes.shape[1]):
+            slopes[:, resource] += np.bincount(parts.home, parts.need[:, resource] * stays, minlength=len(worth))
+    return np.asarray(slopes, dtype=np.float64)
