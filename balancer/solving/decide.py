@@ -66,8 +66,9 @@ def decide(arrays: Arrays, effort: Effort, seed: int, is_pod: bool = False) -> F
 
 
 def _needs_advice(arrays: Arrays, now: Score) -> bool:
-    """Whether it matters which hosts are on: evenness alone never switches one."""
-    return bool(arrays.on_cost.any() or arrays.counts or arrays.losses) or not now.breaks_nothing
+    """Whether it matters which hosts are on: evenness alone wakes one at most."""
+    may_matter = arrays.on_cost.any() or arrays.may_wake.any() or arrays.counts or arrays.losses
+    return bool(may_matter) or not now.breaks_nothing
 
 
 def _is_small(arrays: Arrays, effort: Effort) -> bool:
