@@ -18,7 +18,7 @@ from balancer.policy import Policy
 from tests.planning.any_policy import MAKERS, random_case, renamed
 
 cases = st.integers(0, 10_000)
-ENOUGH = settings(derandomize=True, max_examples=60, deadline=None)
+ENOUGH = settings(derandomize=True, max_examples=30, deadline=None)
 
 
 @ENOUGH
