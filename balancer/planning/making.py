@@ -72,7 +72,8 @@ def _first_reasons(*kept: Kept) -> tuple[Kept, ...]:
     """Return one reason for each thing that was left alone: the first is the most telling."""
     found: dict[str, Kept] = {}
     for each in kept:
-        found.setdefault(each.subject, each)
+        # That thinking was cut short is said beside whatever else is said of the cluster.
+        found.setdefault(each.because if each.because is Because.SOLVER_STOPPED else each.subject, each)
     return tuple(found.values())
 
 

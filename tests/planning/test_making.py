@@ -12,10 +12,11 @@ from balancer.domain.cluster import Cluster, Doubt
 from balancer.domain.host import HostState, Power
 from balancer.domain.memory import Memory
 from balancer.domain.outcome import outcome
-from balancer.domain.plan import Action, Because, Plan
+from balancer.domain.plan import Action, Because, Kept, Plan
 from balancer.domain.violation import hard_excess
 from balancer.formats import read_text
 from balancer.planning import make_plan, verify
+from balancer.planning.making import _first_reasons
 from balancer.policy import Policy
 from tests.drawing import NOON, cluster, where
 
@@ -248,3 +249,8 @@ def test_every_plan_is_safe_no_worse_than_staying_put_and_needs_no_second(drawn:
 
 def _draining(drawn: Cluster) -> bool:
     return any(host.state is HostState.DRAINING for host in drawn.hosts)
+
+
+def test_that_thinking_was_cut_short_is_said_beside_a_gain_that_is_too_small() -> None:
+    both = [Kept(subject="cluster:c", because=because) for because in (Because.SOLVER_STOPPED, Because.GAIN_TOO_SMALL)]
+    assert _first_reasons(*both, *both) == tuple(both)
