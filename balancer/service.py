@@ -235,5 +235,7 @@ def why_unhealthy(state: Path, now: datetime) -> str:
         if age > facts["stale_after_seconds"]:
             return f"no cycle for {age:.0f} s"
         return "" if facts["well"] else str(facts["sentence"])
+    except FileNotFoundError:
+        return f"the service does not run, or not with BALANCER_STATE={state}: there is no {HEALTH_FILE} in it"
     except (OSError, ValueError, KeyError) as cause:
         return f"the service does not run, or not with BALANCER_STATE={state}: {cause}"

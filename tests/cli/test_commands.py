@@ -198,3 +198,9 @@ def test_a_cycle_that_cannot_be_saved_is_said_in_words(
 def test_a_kind_is_told_as_text_and_json_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "keep_on", "--format", "json"]) == 1
     assert "is told as text alone" in capsys.readouterr().err
+
+
+def test_health_of_a_service_that_never_ran_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["health"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "there is no health.json in it" in said and "Errno" not in said
