@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+import re
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from balancer.domain.host import Power, Reserved
 from balancer.domain.value import Amount, Count, Flag, Name, Value
@@ -13,14 +14,65 @@ SITE_SCHEMA: Final = "balancer.site/1"
 SecretRef = Annotated[str, StringConstraints(pattern=r"^(file|env):[A-Za-z0-9_.\-]+$")]
 
 
-class Bmc(Value):
-    """How a host is switched on and off."""
+PowerAction = Literal["state", "on", "shut_down", "off", "guid", "watts"]
+Mac = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$")]
 
-    kind: Literal["ipmi", "simulated"]
-    address: str = ""
-    port: Annotated[int, Field(strict=True, ge=1, le=65535)] | None = None
-    user: str | None = None
-    secret_ref: SecretRef | None = Field(default=None, description="file:NAME in the secrets directory, or env:NAME")
+
+class Bmc(Value):
+    """How a host is switched on and off. Each key belongs to the kinds that its description names."""
+
+    kind: Literal["ipmi", "redfish", "wake_on_lan", "suspend", "command", "simulated"]
+    address: str = Field(default="", description="ipmi, redfish: where the BMC is")
+    port: Annotated[int, Field(strict=True, ge=1, le=65535)] | None = Field(
+        default=None, description="ipmi (623), redfish (443)"
+    )
+    user: str | None = Field(default=None, description="ipmi, redfish")
+    secret_ref: SecretRef | None = Field(
+        default=None,
+        description="ipmi, redfish, command, wake_on_lan: file:NAME in the secrets directory, or env:NAME",
+    )
+    deadline_seconds: Annotated[float, Field(ge=1, le=300)] | None = Field(
+        default=None, description="how long one call may take; 15 for ipmi, 30 for the others"
+    )
+    privilege: Literal["user", "operator", "administrator"] | None = Field(
+        default=None, description="ipmi: the level to ask for; absent: administrator, or operator where that is all"
+    )
+    cipher: Literal[3, 17] | None = Field(
+        default=None, description="ipmi: the only cipher suite to speak; absent: 17, or 3 where the BMC refuses that"
+    )
+    system: str | None = Field(default=None, description="redfish: which of the BMC's systems, where it has several")
+    verify: Flag | None = Field(default=None, description="redfish: whether its certificate is checked; absent: it is")
+    ca_file: str | None = Field(default=None, description="redfish: whose certificates to trust")
+    mac: Mac | None = Field(default=None, description="wake_on_lan, suspend: the address of its network card")
+    broadcast: str = Field(default="255.255.255.255", description="wake_on_lan, suspend: where the packet goes")
+    probe: Annotated[str, StringConstraints(pattern=r"^.+:[0-9]{1,5}$")] | None = Field(
+        default=None, description="wake_on_lan, suspend: address:port that answers while the host is up"
+    )
+    silence_means_off: Flag = Field(
+        default=False, description="wake_on_lan, suspend: a host that is silent at `probe` is off; else it is not known"
+    )
+    longest_seconds: Annotated[int, Field(ge=60)] = Field(
+        default=43200, description="suspend: after which the host wakes by its own clock"
+    )
+    commands: dict[PowerAction, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default={}, description="command, wake_on_lan, suspend: programs, each a list of words"
+    )
+
+    @property
+    def where(self) -> str:
+        """What no two hosts have in common; empty where nothing of the kind is said."""
+        if self.mac:
+            return self.mac.lower().replace("-", ":")
+        port = self.port or (443 if self.kind == "redfish" else 623)
+        return f"{self.address}:{port}" + (f"/{self.system}" if self.system else "") if self.address else ""
+
+    @model_validator(mode="after")
+    def _no_key_of_another_kind(self) -> Self:
+        for key in self.model_fields_set - {"kind", "deadline_seconds"}:
+            of = (type(self).model_fields[key].description or "").partition(":")[0]
+            if self.kind not in re.findall(r"[a-z_]+", of):
+                raise ValueError(f"has `{key}:`, which belongs to {of}, not to `kind: {self.kind}`")
+        return self
 
 
 class Capacity(Value):
@@ -82,8 +134,8 @@ class SiteFile(Value):
         twins = sorted({name for name in names if names.count(name) > 1})
         if twins:
             raise ValueError(f"has host names twice: {', '.join(twins)}")
-        bmcs = [(host.bmc.address, host.bmc.port) for host in hosts if host.bmc is not None and host.bmc.address]
-        shared = sorted({f"{address}:{port or 623}" for address, port in bmcs if bmcs.count((address, port)) > 1})
+        bmcs = [where for host in hosts if host.bmc is not None and (where := host.bmc.where)]
+        shared = sorted({where for where in bmcs if bmcs.count(where) > 1})
         if shared:
             raise ValueError(f"gives the same BMC to several hosts: {', '.join(shared)}")
         return hosts

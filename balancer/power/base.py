@@ -47,3 +47,7 @@ class PowerSwitch(Protocol):
     def system_guid(self) -> str | None:
         """Return the system GUID as a UUID in lower case with dashes; None where the BMC has none."""
         ...
+
+    def watts(self) -> float | None:
+        """Return what the host draws now, in watts; None where nobody measures it."""
+        ...

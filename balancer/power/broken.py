@@ -31,5 +31,8 @@ class BrokenSwitch:
     def system_guid(self) -> str | None:
         self._say_why()
 
+    def watts(self) -> float | None:
+        self._say_why()
+
     def _say_why(self) -> NoReturn:
         raise PowerError(self.host, self._reason.operation, self._reason.cause, self._reason.way_out)

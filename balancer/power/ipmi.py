@@ -1,129 +1,51 @@
-"""Switch hosts by IPMI over LAN. Each call runs in a child of its own that a deadline ends."""
+"""Switch hosts by IPMI over LAN."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import SecretStr
 
-from balancer.errors import MissingExtra, PowerError
-from balancer.power.base import PowerState
-from balancer.power.ipmi_words import OUT_OF_TIME, Words, words_for
+from balancer.errors import MissingExtra
+from balancer.power.ipmi_words import OUT_OF_TIME, words_for
+from balancer.power.network import NetworkSwitch
+from balancer.power.words import Words
 
-IPMI_PORT = 623
 CALL = Path(__file__).with_name("ipmi_call.py")
-Action = Literal["state", "on", "off", "shutdown", "guid"]
-
-_IN_WORDS: dict[Action, str] = {
-    "state": "asking whether it has power",
-    "on": "switching it on",
-    "off": "cutting its power",
-    "shutdown": "shutting it down",
-    "guid": "asking for its system GUID",
-}
-# The child gets these and no more: secrets that came to us by environment are none of its business.
-_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
 
 
-class IpmiSwitch:
-    """The power of one host, by its BMC."""
+class IpmiSwitch(NetworkSwitch):
+    """The power of one host, by its BMC.
+
+    privilege: the level that is asked for; None for administrator, or operator where the BMC gives no more
+    cipher: the only cipher suite that is spoken; None for 17, or 3 where the BMC does not know it
+    """
+
+    call = CALL
+    usual_port = 623
+    out_of_time = OUT_OF_TIME
 
     def __init__(
-        self, host: str, address: str, port: int | None, user: str, password: SecretStr, *, deadline_seconds: float = 15
+        self,
+        host: str,
+        address: str,
+        port: int | None,
+        user: str,
+        password: SecretStr,
+        *,
+        privilege: str | None = None,
+        cipher: int | None = None,
+        deadline_seconds: float = 15,
     ) -> None:
         if importlib.util.find_spec("pyghmi") is None:
             raise MissingExtra(f"switching {host} by IPMI", "ipmi")
-        self.host = host
-        self.deadline_seconds = deadline_seconds
-        self._where = address
-        self._port = port or IPMI_PORT
-        self._user = user
-        self._password = password
+        super().__init__(host, address, port, user, password, deadline_seconds=deadline_seconds)
+        self._privilege, self._cipher = privilege, cipher
 
-    def __repr__(self) -> str:
-        return f"IpmiSwitch({self.host}, {self._user} at {self.address})"
+    def words_for(self, kind: str, text: str) -> Words:
+        return words_for(kind, text)
 
-    @property
-    def address(self) -> str:
-        """Where the BMC is, with its port."""
-        return f"[{self._where}]:{self._port}" if ":" in self._where else f"{self._where}:{self._port}"
-
-    def state(self) -> PowerState:
-        """Ask the BMC whether the host has power; off only if it said off."""
-        said = self._ask("state")
-        return PowerState(said) if said in {PowerState.ON, PowerState.OFF} else PowerState.UNKNOWN
-
-    def power_on(self) -> None:
-        """Ask for power."""
-        self._ask("on")
-
-    def shut_down(self) -> None:
-        """Ask the operating system to shut down."""
-        self._ask("shutdown")
-
-    def cut_power(self) -> None:
-        """Cut the power."""
-        self._ask("off")
-
-    def system_guid(self) -> str | None:
-        """Return the GUID in the order in which its bytes came; `same_machine` knows the other orders."""
-        return self._ask("guid")
-
-    def _ask(self, action: Action) -> str | None:
-        answer = self._answer_of_a_child(action)
-        if "said" in answer:
-            said: str | None = answer["said"]
-            return said
-        raise self._error(action, words_for(answer["failed"], answer["text"]), answer["text"] or answer["failed"])
-
-    def _answer_of_a_child(self, action: Action) -> dict[str, Any]:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-P", str(CALL)],
-                input=self._question(action),
-                capture_output=True,
-                text=True,
-                timeout=self.deadline_seconds,
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise self._error(action, OUT_OF_TIME) from None
-        except OSError as failed:
-            cause = Words("no process could be started to ask its BMC ({text})", "is the machine out of memory?")
-            raise self._error(action, cause, failed.strerror or type(failed).__name__) from None
-        if done.returncode == -signal.SIGALRM:
-            raise self._error(action, OUT_OF_TIME)
-        if done.returncode != 0:
-            raise self._error(action, Words("the process that asked its BMC ended with {text}"), str(done.returncode))
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    def _question(self, action: Action) -> str:
-        return json.dumps(
-            {
-                "action": action,
-                "address": self._where,
-                "port": self._port,
-                "user": self._user,
-                "password": self._password.get_secret_value(),
-                "deadline_seconds": self.deadline_seconds,
-            }
-        )
-
-    def _error(self, action: Action, words: Words, text: str = "") -> PowerError:
-        secret = self._password.get_secret_value()
-        cause = words.cause.format(
-            address=self.address,
-            user=self._user,
-            deadline=self.deadline_seconds,
-            text=text.replace(secret, "********") if secret else text,
-        )
-        return PowerError(self.host, _IN_WORDS[action], cause, words.way_out)
+    def details(self) -> dict[str, Any]:
+        return {"privilege": self._privilege, "cipher": self._cipher}

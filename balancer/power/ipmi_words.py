@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Words:
-    """What went wrong and what to do about it."""
-
-    cause: str
-    way_out: str = ""
-
+from balancer.power.words import Meanings, Words, meaning_of
 
 UNREACHABLE = Words("no answer from {address}", "is the BMC's network up, and is IPMI over LAN switched on in it?")
 OUT_OF_TIME = Words("no answer within {deadline:g} s from {address}", UNREACHABLE.way_out)
 NONSENSE = Words("the BMC at {address} gave an answer that makes no sense ({text})", "restart the BMC if this goes on")
 
-# The first line whose fragment occurs in the text wins, so the narrower ones stand first.
-_MEANINGS: tuple[tuple[tuple[str, ...], Words], ...] = (
+# The narrower ones stand first.
+_MEANINGS: Meanings = (
     (
         ("locked", "too many"),
         Words("the BMC has locked user {user} out ({text})", "wait until it unlocks, or unlock it in the BMC"),
@@ -51,7 +42,10 @@ _MEANINGS: tuple[tuple[tuple[str, ...], Words], ...] = (
     ),
     (
         ("cipher", "algorithm", "md5 required", "integrity payload"),
-        Words("the BMC offers no encryption that we speak ({text})", "enable cipher suite 3 or 17 in the BMC"),
+        Words(
+            "the BMC offers no encryption that we speak ({text})",
+            "enable cipher suite 3 or 17 in the BMC, and see `cipher:`",
+        ),
     ),
     (
         ("present state", "invalid command", "not supported", "unsupported", "subfunction disabled"),
@@ -81,13 +75,11 @@ _MEANINGS: tuple[tuple[tuple[str, ...], Words], ...] = (
 
 def words_for(kind: str, text: str) -> Words:
     """Find the words for an exception of pyghmi's: its class name and its text, which is often empty."""
-    said = text.casefold()
-    for fragments, words in _MEANINGS:
-        if any(fragment in said for fragment in fragments):
-            return words
+    if words := meaning_of(text, _MEANINGS):
+        return words
     if kind == "UnsupportedFunctionality":
         return Words("not supported by the BMC")
     # pyghmi says nothing at all, or "None", where nobody answered its first packet.
-    if kind == "IpmiException" and said in {"", "none"}:
+    if kind == "IpmiException" and text.casefold() in {"", "none"}:
         return UNREACHABLE
     return Words("{text}") if kind == "IpmiException" else NONSENSE

@@ -51,6 +51,10 @@ class SimulatedSwitch:
         with self._server("read the system GUID") as server:
             return server.spec.id if server.spec.bmc_has_guid else None
 
+    def watts(self) -> float | None:
+        with self._server("read what it draws") as server:
+            return self._world.watts_of(server.spec.name)
+
     @contextmanager
     def _server(self, operation: str) -> Iterator[SimHost]:
         """Reach the server behind the BMC, or say in words why the BMC does not do it."""

@@ -119,6 +119,17 @@ class World(Trouble):
         share = 1.0 if wanted <= room else room / wanted
         return CpuOnHost(host.spec.hypervisor_cores + wanted * share, share)
 
+    def watts_of(self, host: str) -> float | None:
+        """Return what a server draws now; None where its maker did not say."""
+        server = self.hosts[host]
+        power = server.spec.power
+        if power is None:
+            return None
+        if not server.has_power:
+            return power.off_watts
+        busy = self.cpu_on(server).used_cores / server.spec.cores if server.phase is Phase.UP else 1.0
+        return power.at(busy)
+
     def guests_on(self, host: str) -> list[SimGuest]:
         """Return the guests that live on a host, running or not."""
         return [g for g in self.guests.values() if g.host == host and g.state is not GuestState.GONE]

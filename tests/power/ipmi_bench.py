@@ -131,9 +131,25 @@ class Bench:
         return (self.directory / "wishes").read_text().splitlines()
 
     def switch(
-        self, host: str = "hv1", user: str = USER, password: str = PASSWORD, deadline_seconds: float = 15
+        self,
+        host: str = "hv1",
+        user: str = USER,
+        password: str = PASSWORD,
+        *,
+        privilege: str | None = None,
+        cipher: int | None = None,
+        deadline_seconds: float = 15,
     ) -> IpmiSwitch:
-        return IpmiSwitch(host, "127.0.0.1", self.port, user, SecretStr(password), deadline_seconds=deadline_seconds)
+        return IpmiSwitch(
+            host,
+            "127.0.0.1",
+            self.port,
+            user,
+            SecretStr(password),
+            privilege=privilege,
+            cipher=cipher,
+            deadline_seconds=deadline_seconds,
+        )
 
 
 def free_udp_port() -> int:

@@ -77,6 +77,24 @@ def test_the_guid_is_the_uuid_that_the_site_gave_the_bmc(bmc: Bench) -> None:
     assert bmc.switch().system_guid() == GUID
 
 
+def test_one_cipher_suite_may_be_asked_for(bmc: Bench) -> None:
+    assert bmc.switch(cipher=3).state() is PowerState.ON
+
+
+def test_a_user_may_ask_at_a_lower_level_and_is_told_what_that_forbids(bmc: Bench) -> None:
+    modest = bmc.switch(privilege="user")
+    assert modest.state() is PowerState.ON
+    with pytest.raises(PowerError, match="user admin may not do this"):
+        modest.cut_power()
+    assert bmc.has_power
+    bmc.switch(privilege="operator").cut_power()
+    assert not bmc.has_power
+
+
+def test_a_bmc_that_measures_nothing_has_no_watts(bmc: Bench) -> None:
+    assert bmc.switch().watts() is None
+
+
 def test_ipmitool_reads_a_guid_of_the_same_machine(bmc: Bench) -> None:
     command = [
         "ipmitool",
