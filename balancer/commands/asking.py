@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from balancer.commands.opening import policy_path, the_site
+from balancer.commands.screen import err
 from balancer.cycle import look_and_expect
 from balancer.domain.cluster import Cluster
 from balancer.domain.memory import NOTHING_REMEMBERED, Memory
+from balancer.domain.plan import Plan
 from balancer.errors import Fault, InputError
-from balancer.formats import read
+from balancer.formats import digest_of, read
 from balancer.policy import Policy, load
 from balancer.policy.places import Places, places_of
 
@@ -49,6 +52,15 @@ def look(snapshot: Path | None, site: Path | None, policy: Path | None) -> Seen:
         wanted = loaded.policy.at(opened.clock.now())
         seen = look_and_expect(opened, wanted)
         return Seen(seen, wanted, places_of(loaded), opened.remembered(wanted, watching=False))
+
+
+def warn_of_another_policy(plan: Plan, policy: Policy) -> None:
+    """Say so where a plan is looked at under another policy than it was made under."""
+    if plan.policy.digest != digest_of(policy):
+        words = (
+            f"the plan was made under another policy ({plan.policy.name}) than this one ({policy.name}): see --policy"
+        )
+        err.print(Text(words, style="yellow"))
 
 
 def known(thing: str, name: str, names: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from balancer.commands.asking import Format, SnapshotPath, known, look
+from balancer.commands.asking import Format, SnapshotPath, known, look, warn_of_another_policy
 from balancer.commands.exits import DONE
 from balancer.commands.opening import PolicyPath, SitePath
 from balancer.commands.screen import err, out
@@ -73,6 +73,7 @@ def _case(plan: Path | None, snapshot: Path | None, site: Path | None, policy: P
     with err.status("looking and thinking ..."):
         seen = look(snapshot, site, policy)
         made = read(plan, Plan) if plan is not None else think(seen.cluster, seen.policy, seen.memory).plan
+    warn_of_another_policy(made, seen.policy)
     return Case(seen.cluster, seen.policy, made, seen.memory, seen.places.of)
 
 

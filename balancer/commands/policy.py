@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from balancer.commands.asking import Format, SnapshotPath, look
 from balancer.commands.exits import DONE, THERE_IS_A_PLAN
@@ -38,6 +39,9 @@ def show(
 ) -> int:
     """Print the policy in force as YAML: what is extended, scheduled or left out is filled in, with its origin."""
     loaded = load(policy_path(policy), cluster)
+    if cluster is not None and cluster not in loaded.clusters:
+        listed = f"it speaks of {', '.join(loaded.clusters)}" if loaded.clusters else "it speaks of none"
+        err.print(Text(f"the policy says nothing of its own for cluster {cluster} ({listed})", style="yellow"))
     sys.stdout.write(effective_yaml(loaded, moment_of(at)))
     return DONE
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from balancer.commands.asking import Format, SnapshotPath, look
+from balancer.commands.asking import Format, SnapshotPath, look, warn_of_another_policy
 from balancer.commands.exits import DONE, ERROR, REFUSED, THERE_IS_A_PLAN
 from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
 from balancer.commands.screen import err, out
@@ -69,6 +69,8 @@ def plan(
     replay: Annotated[Path | None, typer.Option(help="Decide this saved cycle again.")] = None,
 ) -> int:
     """Say what would be done, and why; nothing is touched. Exit code 0: nothing to do, 2: a plan, 3: refused."""
+    if replay is not None and (snapshot or site or policy):
+        raise typer.BadParameter("a saved cycle brings its own snapshot and policy", param_hint="--replay")
     with err.status("looking and thinking ..."):
         cycle, wanted, places = (*replay_cycle(replay), NOWHERE) if replay else _cycle(snapshot, site, policy)
     made = with_places(cycle.plan, places.of)
@@ -111,6 +113,7 @@ def verify(
         with the_site(site) as opened:
             wanted = the_policy(policy, opened.name)
             seen = look_and_expect(opened, wanted.at(opened.clock.now()))
+    warn_of_another_policy(proposed, wanted)
     objections = verify_plan(proposed, seen, wanted)
     for objection in objections:
         out.print(Text(str(objection), style="red"))

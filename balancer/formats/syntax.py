@@ -34,11 +34,16 @@ def yaml_words(cause: MarkedYAMLError, text: str) -> tuple[str, int | None, str]
         return "a second document begins", here, "take `---` out; one file is one document"
     if problem.startswith("found undefined alias"):
         name = problem.rpartition(" ")[2].strip("'\"")
+        if "*" in line and (name.endswith(("*", "-")) or f"[*{name}" in line.replace(" ", "")):
+            return f"`*{name}` is read as a reference to another value", here, f'a pattern stands in quotes: "*{name}"'
         return f"`*{name}` stands for nothing", here, f"write `&{name}` before the value that it is to repeat"
     if problem.startswith(("expected ',' or", "expected the node content, but found")) or "flow" in str(cause.context):
         return "a bracket that opens here is not closed", began, "look for the missing `}` or `]`, or a missing comma"
     if "quoted scalar" in str(cause.context):
         return "a quote that opens here is not closed", began, "close it on the same line"
+    if "expected <block end>" in problem:
+        hint = "entries of one list, and keys of one block, begin in the same column"
+        return "this line is indented otherwise than the one that it belongs to", here, hint
     if "could not determine a constructor" in problem:
         return f"the tag `{_tag(problem)}` is not known", here, "write the value itself"
     if "unhashable key" in problem:

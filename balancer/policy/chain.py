@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from balancer.formats.reading import data_of, text_of
 from balancer.formats.sourced import Document, Join, Sourced, laid_over
 from balancer.policy.dial import DIAL, sets
 from balancer.policy.document import PolicyDocument
-from balancer.policy.ready import READY, ready_policy
+from balancer.policy.ready import did_you_mean, ready_policy
 
 MOST_BYTES = 2**20  # nobody reviews more policy than that
 MOST_NODES = 200_000
@@ -110,9 +109,8 @@ def _path_of(said: Sourced, beside: Path) -> Path:
         return beside.parent / name
     ready = ready_policy(name)
     if ready is None:
-        near = difflib.get_close_matches(name, READY, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"ready are {', '.join(READY)}; a file is named with its .yaml"
-        raise PolicyError([Fault(said.place, f"`extends` names {name!r}, which is no ready policy", hint)])
+        fault = Fault(said.place, f"`extends` names {name!r}, which is no ready policy", did_you_mean(name))
+        raise PolicyError([fault])
     return ready
 
 

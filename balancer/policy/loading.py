@@ -13,7 +13,7 @@ from balancer.formats.sourced import Sourced
 from balancer.policy.chain import Chain, for_cluster, read_chain
 from balancer.policy.document import PolicyDocument
 from balancer.policy.model import Policy
-from balancer.policy.ready import ready_policy
+from balancer.policy.ready import did_you_mean, ready_policy
 
 DEFAULT_POLICY = Policy()
 
@@ -26,6 +26,7 @@ class Loaded:
     source: Sourced | None = None  # None: the default policy, which nobody wrote
     files: Mapping[Path, str] | None = None  # digest of what was read
     remarks: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()  # that the file says something of their own for
 
 
 def load_policy(path: Path | None, cluster: str | None = None) -> Policy:
@@ -45,7 +46,13 @@ def load(path: Path | None, cluster: str | None = None) -> Loaded:
     _refuse_faults(chain)
     source = for_cluster(chain.source, cluster)
     policy = value_of(source.plain, Policy, str(path), source.place_of, PolicyError)
-    return Loaded(policy, source, {file: digest(text) for file, text in chain.texts.items()}, chain.remarks)
+    texts = {file: digest(text) for file, text in chain.texts.items()}
+    return Loaded(policy, source, texts, chain.remarks, _clusters_of(chain.source))
+
+
+def _clusters_of(source: Sourced) -> tuple[str, ...]:
+    clusters = source.inside("clusters")
+    return tuple(map(str, clusters.block())) if clusters is not None else ()
 
 
 def digest(text: str) -> str:
@@ -55,17 +62,19 @@ def digest(text: str) -> str:
 
 def _found(path: Path) -> Path:
     """Take the name of a ready policy where there is no such file."""
-    if not path.exists() and path.name == str(path):
-        return ready_policy(path.name) or path
-    return path
+    if path.exists() or path.name != str(path) or path.suffix:
+        return path
+    ready = ready_policy(path.name)
+    if ready is None:
+        raise PolicyError([Fault(path.name, "is neither a file nor a ready policy", did_you_mean(path.name))])
+    return ready
 
 
 def _refuse_faults(chain: Chain) -> None:
     """Look at the whole file and at what it says for each cluster, so that all faults are told at once."""
     faults = dict.fromkeys(_faults_in(chain.source, PolicyDocument))
-    clusters = chain.source.inside("clusters")
-    for cluster in clusters.block() if clusters is not None and not faults else ():
-        faults |= dict.fromkeys(_faults_in(for_cluster(chain.source, str(cluster)), Policy))
+    for cluster in () if faults else _clusters_of(chain.source):
+        faults |= dict.fromkeys(_faults_in(for_cluster(chain.source, cluster), Policy))
     if faults:
         raise PolicyError(sorted(faults, key=by_line))
 

@@ -136,3 +136,28 @@ def test_two_policies_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_run_begins_by_saying_which_rules_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     run(["run", "--once", "--policy", "bad.yaml"])
     assert "one (bad.yaml:5) and two (bad.yaml:7) cannot hold together on any cluster" in capsys.readouterr().err
+
+
+def test_a_ready_policy_that_is_misspelt_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "--policy", "powersaver"]) == 1
+    assert "is neither a file nor a ready policy; did you mean `power-saver`?" in capsys.readouterr().err
+
+
+def test_a_plan_of_another_policy_is_called_that(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run(["plan", "--snapshot", "s.json", "--policy", "p.yaml", "--format", "json"])
+    (tmp_path / "plan.json").write_text(said(capsys))
+    look = ["explain", "plan", "--plan", "plan.json", "--snapshot", "s.json"]
+    assert run([*look, "--policy", "p.yaml"]) == 0
+    assert "another policy" not in capsys.readouterr().err
+    assert run(look) == 0
+    assert "made under another policy (even) than this one (default)" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_cluster_that_the_policy_does_not_know_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "show", "--policy", "p.yaml", "--cluster", "nope"]) == 0
+    assert "says nothing of its own for cluster nope (it speaks of none)" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_saved_cycle_takes_no_snapshot_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "--replay", "c.json", "--snapshot", "s.json"]) == 64
+    assert "brings its own snapshot and policy" in capsys.readouterr().err

@@ -28,6 +28,16 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
             "p.yaml:3: unknown key `cpu`; it belongs under `headroom`",
         ],
     ),
+    "an entry one column too far": (
+        HEAD + "constraints:\n  - {kind: stay, vms: [a]}\n   - {kind: stay, vms: [b]}",
+        [
+            "p.yaml:4: this line is indented otherwise than the one that it belongs to; entries of one list, and keys of one block, begin in the same column",
+        ],
+    ),
+    "a pattern without quotes": (
+        HEAD + "constraints:\n  - {kind: stay, vms: [*db]}",
+        ['p.yaml:3: `*db` is read as a reference to another value; a pattern stands in quotes: "*db"'],
+    ),
     "half indented": (
         HEAD + "objectives:\n  even_load:\n  weight: 1\n",
         [

@@ -150,7 +150,8 @@ class Bench:
 def _hash_of(password: str) -> str:
     import bcrypt
 
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=4)).decode()
+    hashed: bytes = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=4))
+    return hashed.decode()
 
 
 def make_certificate(certificate: Path, key_file: Path) -> None:
