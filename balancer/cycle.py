@@ -51,6 +51,7 @@ def run_cycle(site: Site, policy: Policy) -> Cycle:
     seen = look_and_expect(site, policy)
     cycle = think(seen, policy, site.remembered(policy))
     site.remember(cycle.seen, cycle.plan)
+    site.keep_accounts(cycle.seen, policy)
     return cycle
 
 

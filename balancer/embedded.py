@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from rich.text import Text
 from balancer.clock import HandSetClock
 from balancer.cycle import Cycle, run_cycle
 from balancer.domain.cluster import Cluster
+from balancer.domain.energy import Energy, energy_by_host, total
 from balancer.domain.host import CPU
 from balancer.domain.plan import Mode
 from balancer.domain.site_file import Bmc, PlatformChoice, SiteFile, SiteHost
@@ -97,18 +98,12 @@ def live_a_day(
 class Ledger:
     """What the day has cost so far."""
 
-    kwh: float = 0.0
-    kwh_all_on: float = 0.0
-    host_hours_asleep: float = 0.0
+    energy: Energy = field(default_factory=Energy)
     moves: int = 0
     gib: float = 0.0
 
-    def add(self, seen: Cluster, hours: float) -> None:
-        asleep = [host for host in seen.hosts if not host.is_on]
-        spared = sum(host.power.idle - host.power.off_watts for host in asleep if host.power is not None)
-        self.kwh += seen.watts() * hours / 1000
-        self.kwh_all_on += (seen.watts() + spared) * hours / 1000
-        self.host_hours_asleep += len(asleep) * hours
+    def add(self, seen: Cluster, seconds: float) -> None:
+        self.energy += total(energy_by_host(seen, seconds).values())
 
 
 class EmbeddedDay:
@@ -126,7 +121,7 @@ class EmbeddedDay:
             cycle = run_cycle(self._site, self._policy)
             self._count_guests(cycle.seen)
             self._print(cycle)
-            self.ledger.add(cycle.seen, CYCLE.total_seconds() / 3600)
+            self.ledger.add(cycle.seen, CYCLE.total_seconds())
             wanted = cycle.safe.wake_ups() if cycle.safe is not None and self._site.runners else cycle.safe
             acts = self._policy.at(cycle.seen.taken_at).mode is Mode.ACT
             if acts and wanted is not None and wanted.steps:
@@ -174,11 +169,11 @@ class EmbeddedDay:
 
     def sum_up(self) -> None:
         """Say what the day has cost, and what it would have cost with every host on."""
-        day = self.ledger
-        saved = 1 - day.kwh / day.kwh_all_on if day.kwh_all_on else 0.0
+        day, energy = self.ledger, self.ledger.energy
+        saved = 1 - energy.kwh / energy.kwh_all_on if energy.kwh_all_on else 0.0
         self._out.print(
-            f"\nThe day took {day.kwh:.1f} kWh; with every host on it would have been about {day.kwh_all_on:.1f} kWh "
-            f"({saved:.0%} saved). Hosts slept {day.host_hours_asleep:.0f} hours, "
+            f"\nThe day took {energy.kwh:.1f} kWh; with every host on it would have been about "
+            f"{energy.kwh_all_on:.1f} kWh ({saved:.0%} saved). Hosts slept {energy.hours_asleep:.0f} hours, "
             f"{count_of(day.moves, 'guest')} moved ({day.gib:.0f} GiB). "
             + (f"Guests that stood still: {', '.join(sorted(self.lost))}." if self.lost else "No guest stood still.")
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import structlog
 
+from balancer.accounting import keep_accounts, measured_watts, with_fitted_power
 from balancer.clock import Clock, WallClock
 from balancer.domain.cluster import Cluster
 from balancer.domain.memory import Memory
@@ -60,7 +61,7 @@ class Site:
 
     def look(self) -> Cluster:
         """See all hosts and guests, with what the balancer itself remembers of them."""
-        return look(self.acting)
+        return with_fitted_power(self.acting.store, look(self.acting))
 
     def readings_since(self, minutes: float) -> pd.DataFrame:
         """Return the guests' readings of the last minutes; none where the history cannot be read."""
@@ -84,6 +85,10 @@ class Site:
         if not plan.refused:  # a cycle that could not think says nothing about what is wanted
             self.acting.store.memory.wish({wish.what: wish.since for wish in plan.wanted}, self.clock.now())
         self.note_drains(seen)
+
+    def keep_accounts(self, seen: Cluster, policy: Policy) -> None:
+        """Add what the hosts took since the last cycle."""
+        keep_accounts(self.acting.store, seen, policy, measured_watts(self.acting, seen))
 
     def note_drains(self, seen: Cluster) -> None:
         """Say once of each drained host that it has become empty, or that it is so no longer."""

@@ -68,6 +68,7 @@ def test_a_part_sees_only_what_stands_below_it(part: str) -> None:
 
 def test_every_part_is_on_the_map() -> None:
     joining = {
+        "accounting",
         "site",
         "cycle",
         "service",

@@ -46,7 +46,7 @@ def test_a_whole_day_sleeps_at_night_works_by_day_and_saves_power() -> None:
     assert hosts_on(printed, "04:00") <= 7
     assert hosts_on(printed, "14:00") >= 9
     assert hosts_on(printed, "23:45") < hosts_on(printed, "14:00")
-    assert day.ledger.kwh < 0.95 * day.ledger.kwh_all_on
+    assert day.ledger.energy.kwh < 0.95 * day.ledger.energy.kwh_all_on
     assert "ALARM" not in printed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
@@ -10,6 +11,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from balancer import accounting
+from balancer.commands.asking import Format
 from balancer.commands.exits import DONE, ERROR
 from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site, the_switches
 from balancer.commands.screen import err, out
@@ -17,6 +20,7 @@ from balancer.errors import BalancerError, Fault, InputError, PowerError
 from balancer.execution.power_proof import prove_power
 from balancer.leadership import leading
 from balancer.power.base import PowerState, PowerSwitch
+from balancer.reporting.savings import savings_json, savings_table
 from balancer.settings import load_settings
 from balancer.site import limits_of
 
@@ -107,3 +111,22 @@ def prove(
             return ERROR
     out.print(Text(str(result), style="green" if result.passed else "red"))
     return DONE if result.passed else ERROR
+
+
+@app.command()
+def savings(
+    days: Annotated[int, typer.Option(min=1, max=3660, help="How many days back from today.")] = 30,
+    monthly: Annotated[bool, typer.Option("--monthly", help="By month, not by day.")] = False,
+    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TEXT,
+    site: SitePath = None,
+) -> int:
+    """Say what the cluster took and what sleeping saved: kWh, money, CO2, and whether hosts were woken in time."""
+    with the_site(site) as opened:
+        periods = accounting.savings(opened.acting.store, opened.clock.now().date(), days, monthly)
+    if format is Format.JSON:
+        sys.stdout.write(savings_json(periods) + "\n")
+    elif periods:
+        out.print(savings_table(periods))
+    else:
+        out.print("the accounts are empty: they are kept by `balancer run`, from its second cycle on")
+    return DONE

@@ -145,9 +145,10 @@ class Cluster(Value):
 
     def watts(self) -> float:
         """Return the watts that the cluster draws at its present load; hosts without power data draw nothing known."""
-        return sum(self._watts_of(host) for host in self.hosts if host.power is not None)
+        return sum(map(self.watts_of, self.hosts))
 
-    def _watts_of(self, host: Host) -> float:
+    def watts_of(self, host: Host) -> float:
+        """Return the watts that a host draws at its present load; 0 where nobody knows its curve."""
         if host.power is None:
             return 0.0
         if not host.is_on:

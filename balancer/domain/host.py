@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from enum import StrEnum
 from itertools import pairwise
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from balancer.domain.servers import WATTS
 from balancer.domain.value import Amount, Flag, Moment, Name, Value
 
 Resource = str
@@ -49,6 +51,9 @@ class Reserved(Value):
 class Power(Value):
     """What a host draws: a table at 0, 10, ... 100 % CPU, or its two ends."""
 
+    like: str | None = Field(
+        default=None, description="a server of a table: dell-r640, dell-r740, ... (see configs/README.md)"
+    )
     watts: tuple[Amount, ...] | None = Field(default=None, min_length=2)
     idle_watts: Amount | None = None
     peak_watts: Amount | None = None
@@ -57,11 +62,22 @@ class Power(Value):
 
     @model_validator(mode="after")
     def _one_way_of_saying_it(self) -> Self:
+        if self.like is not None:
+            self._take_the_table()
         if self.watts is None and self.idle_watts is None:
-            raise ValueError("says neither `watts: [...]` nor `idle_watts:` and `peak_watts:`")
+            raise ValueError("says neither `like: SERVER`, nor `watts: [...]`, nor `idle_watts:` and `peak_watts:`")
         if self.watts is not None and (self.idle_watts is not None or self.peak_watts is not None):
             raise ValueError("says the watts twice: keep either the table or idle and peak")
         return self
+
+    def _take_the_table(self) -> None:
+        if self.like not in WATTS:
+            near = difflib.get_close_matches(str(self.like), WATTS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(WATTS)}"
+            raise ValueError(f"names no server of the table: {self.like}; {hint}")
+        if self.watts not in {None, WATTS[self.like]}:
+            raise ValueError("says the watts twice: keep either `like` or `watts`")
+        self.__dict__["watts"] = WATTS[self.like]
 
     @property
     def idle(self) -> float:

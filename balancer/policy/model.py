@@ -17,6 +17,7 @@ from balancer.constraints.asked import Ask, asked, remarks_on_asks
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Mode
 from balancer.domain.shapes import Cost, Shape
+from balancer.domain.tariff import Tariff
 from balancer.domain.value import Amount, Count, Flag, Name, Share, Value
 from balancer.domain.violation import Violation
 from balancer.objectives import EvenLoad, FewMoves, LeastPower
@@ -143,6 +144,11 @@ class Sections(Value):
     )
     power: PowerRules = Field(
         default=PowerRules(), description="when hosts may be switched off and on", examples=[{"trust_days": 90}]
+    )
+    energy: Tariff = Field(
+        default=Tariff(),
+        description="what a kWh costs, in money and CO2, for the accounts of what was saved",
+        examples=[{"price_per_kwh": 0.28, "currency": "EUR", "co2_g_per_kwh": 350}],
     )
     demand: DemandRules = Field(
         default=DemandRules(),

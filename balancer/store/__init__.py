@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from balancer.store.accounts import Accounts
 from balancer.store.audit import Audit
 from balancer.store.database import Database, open_database
 from balancer.store.drains import Drains
@@ -22,6 +23,7 @@ class Store:
         self.audit = Audit(database)
         self.memory = Memory(database)
         self.drains = Drains(database)
+        self.accounts = Accounts(database)
 
     def close(self) -> None:
         self._database.close()

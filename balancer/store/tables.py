@@ -146,3 +146,42 @@ drains = Table(
     Column("why", Text, nullable=False),
     Column("empty_since", Moment),
 )
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("day", String, primary_key=True),
+    Column("host", String, primary_key=True),
+    Column("tariff", String, primary_key=True),
+    Column("kwh", Float, nullable=False),
+    Column("kwh_all_on", Float, nullable=False),
+    Column("kwh_alone", Float, nullable=False),
+    Column("kwh_measured", Float, nullable=False),
+    Column("kwh_modelled", Float, nullable=False),
+    Column("hours_on", Float, nullable=False),
+    Column("hours_asleep", Float, nullable=False),
+)
+
+counted = Table(
+    "counted",
+    metadata,
+    Column("one", Integer, primary_key=True),  # always 1: the accounts are kept up to one moment
+    Column("at", Moment, nullable=False),
+)
+
+late_wakes = Table(
+    "late_wakes",
+    metadata,
+    Column("entry", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+
+draws = Table(
+    "draws",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("load", Integer, primary_key=True),  # tenths of CPU share
+    Column("readings", Integer, nullable=False),
+    Column("cpu_share", Float, nullable=False),  # sums, as `watts`
+    Column("watts", Float, nullable=False),
+)
