@@ -79,9 +79,9 @@ def test_days_add_up_to_months(store: Store) -> None:
 
 
 def test_a_wake_is_late_when_somebody_needs_the_host_before_it_is_ready(store: Store) -> None:
-    for used in (4, 64):
+    for minutes, used in ((0, 4), (1, 64)):
         entry = store.journal.begin(JournalEntry(NOON, "p1", WAKE))
-        keep(store, NOON + timedelta(minutes=1), used=used)
+        keep(store, NOON + timedelta(minutes=minutes), used=used)
         store.journal.settle(entry.id, EntryState.DONE, "", NOON + timedelta(minutes=3))
     failed = store.journal.begin(JournalEntry(NOON, "p1", WAKE))
     store.journal.settle(failed.id, EntryState.FAILED, "", NOON + timedelta(minutes=9))
