@@ -35,6 +35,7 @@ def recall(store: Store, policy: Policy, now: datetime, runners: Iterable[Runner
         failures={key: failures for key, (_, failures) in guests.items() if failures},
         came_from={left.subject.removeprefix("vm:"): left.source for left in store.memory.departures_since(since)},
         hosts_cooling_until=cooling_until(hosts, rules.host_cooldown_minutes, now),
+        slept_today=store.journal.slept_since(now - timedelta(days=1)),
         held_vms=held.vms,
         held_hosts=held.hosts,
         moves_spent=spent.moves + len(owed),

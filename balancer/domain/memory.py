@@ -16,6 +16,7 @@ class Memory(Value):
     failures: dict[str, Count] = Field(default={}, description="moves that failed in a row, by Vm.key")
     came_from: dict[str, str] = Field(default={}, description="hosts that guests left a short while ago, by Vm.key")
     hosts_cooling_until: dict[str, Moment] = Field(default={}, description="hosts switched a short while ago")
+    slept_today: dict[str, Count] = Field(default={}, description="how often hosts were put to sleep in 24 hours")
     held_vms: frozenset[str] = Field(default=frozenset(), description="by name: a running plan moves them")
     held_hosts: frozenset[str] = Field(
         default=frozenset(), description="by name: a running plan wakes, empties or switches them"

@@ -56,6 +56,7 @@ class Because(StrEnum):
     NOT_PUT_TO_SLEEP_BY_US = "not_put_to_sleep_by_us"
     DEFINES_SHUT_OFF_GUESTS = "defines_shut_off_guests"
     DOUBTS_ELSEWHERE = "doubts_elsewhere"
+    SLEPT_OFTEN_ENOUGH = "slept_often_enough"
     FROZEN = "frozen"
     # Why a guest is not taken to a host, and what taking it there would do.
     FORBIDDEN = "forbidden"
@@ -103,6 +104,7 @@ _SENTENCES: dict[Because, str] = {
     Because.NOT_PUT_TO_SLEEP_BY_US: "is off, though not by the balancer; balancer power wake --all wakes it",
     Because.DEFINES_SHUT_OFF_GUESTS: "defines guests that are shut off and could not start meanwhile",
     Because.DOUBTS_ELSEWHERE: "nothing is put to sleep while anything is in doubt",
+    Because.SLEPT_OFTEN_ENOUGH: "each power cycle wears it, and it had enough of them today",
     Because.FROZEN: "the policy freezes it for the time being",
     Because.FORBIDDEN: "a promise forbids it",
     Because.CANNOT_RUN_THERE: "it cannot run there",

@@ -140,7 +140,7 @@ def _comparable(rules: Iterable[Constraint]) -> list[Constraint]:
     names = {name for r in listed for name in getattr(r, "vms", None) or ()}
     kept: list[Constraint] = []
     for rule in listed:
-        if isinstance(rule, KeepOn) and rule.at_least is None and rule.at_most is None and rule.hosts is None:
+        if isinstance(rule, KeepOn) and rule.keeps_all and rule.hosts is None:
             continue  # all of them, however many there are
         # Who is outside a group cannot be told of guests that are known by a name here and by a label there.
         if isinstance(rule, Dedicated) and (names if rule.match is not None else groups):

@@ -173,6 +173,10 @@ def all_why_not_asleep(cluster: Cluster, host: Host, policy: Policy, memory: Mem
     if _is_cooling(host, memory, now):
         until = memory.hosts_cooling_until[host.name]
         yield Kept(subject=subject, because=Because.COOLING_DOWN, detail=f"stays on until {until:%H:%M}")
+    slept, limit = memory.slept_today.get(host.name, 0), policy.power.cycles_per_day
+    if limit is not None and slept >= limit:
+        detail = f"put to sleep {count_of(slept, 'time')} within a day, power.cycles_per_day allows {limit}"
+        yield Kept(subject=subject, because=Because.SLEPT_OFTEN_ENOUGH, detail=detail)
     shut_off = [vm.name for vm in cluster.guests_of(host.name) if not vm.is_active and vm.movable is Movable.NEVER]
     if shut_off and not policy.power.accept_shut_off_guests:
         yield Kept(subject=subject, because=Because.DEFINES_SHUT_OFF_GUESTS, detail=", ".join(shut_off[:5]))

@@ -61,6 +61,9 @@ class PowerRules(Value):
     accept_shut_off_guests: Flag = Field(
         default=False, description="a host may sleep though guests that are shut off are defined on it"
     )
+    cycles_per_day: Count | None = Field(
+        default=4, description="so often at most one host is put to sleep within 24 hours; null: no limit"
+    )
     hard_off: Flag = Field(default=False, description="cut the power when a soft shutdown does not end in time")
 
 

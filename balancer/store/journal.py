@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, func, insert, select, update
 
 from balancer.domain.plan import Action, Step
 from balancer.errors import StoreError
@@ -116,6 +116,13 @@ class Journal:
     def latest(self, limit: int = 100) -> tuple[JournalEntry, ...]:
         """Return the last steps, newest first."""
         return self._find(select(journal).order_by(journal.c.id.desc()).limit(limit))
+
+    def slept_since(self, since: datetime) -> dict[str, int]:
+        """Return how often each host was put to sleep from a moment on."""
+        done = (journal.c.action == Action.POWER_OFF) & (journal.c.state == EntryState.DONE) & (journal.c.at >= since)
+        question = select(journal.c.host, func.count()).where(done).group_by(journal.c.host)
+        with self._database.reading("count the sleeps") as connection:
+            return {host: int(times) for host, times in connection.execute(question)}
 
     def _find(self, question: Select[Any]) -> tuple[JournalEntry, ...]:
         with self._database.reading("read the journal") as connection:

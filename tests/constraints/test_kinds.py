@@ -190,6 +190,20 @@ def test_a_host_that_is_worked_on_draws_power_all_the_same() -> None:
     assert on(carried_out(drawn, EVEN, few)) == ["h1", "h2"]
 
 
+def test_a_share_of_each_rack_stays_on() -> None:
+    half = KeepOn(kind="keep_on", hosts=("h*",), at_least_share=0.5, across="rack")
+    drawn = cluster("h1 64 rack=r1: a=8 | h2 64 rack=r1: | h3 64 rack=r2: | h4 64 rack=r2: | h5 64 rack=r2: | h6 64:")
+    later = carried_out(drawn, SAVE, half)
+    assert [sum(host.is_on for host in later.hosts if host.label("rack") == rack) for rack in ("r1", "r2")] == [1, 2]
+    (broken,) = half.violations(later.with_hosts(HostState.STANDBY, *(h.name for h in later.hosts if h.name != "h1")))
+    assert "in rack r2 are on, wanted are at least 2" in broken.detail
+
+
+def test_a_third_of_three_hosts_is_one_host() -> None:
+    third = KeepOn(kind="keep_on", hosts=("h*",), at_least_share=1 / 3)
+    assert third.violations(cluster("h1 64: | h2 64 standby: | h3 64 standby:")) == []
+
+
 def test_a_sleeper_is_woken_for_a_quorum() -> None:
     drawn = cluster("h1 64: a=8 | h2 64 standby:")
     assert on(carried_out(drawn, SAVE, KeepOn(kind="keep_on", hosts=("h*",)))) == ["h1", "h2"]

@@ -18,6 +18,7 @@ from balancer.formats import read_text
 from balancer.planning import make_plan, verify
 from balancer.planning.making import _first_reasons
 from balancer.policy import Policy
+from balancer.policy.model import PowerRules
 from tests.drawing import NOON, cluster, where
 
 
@@ -144,6 +145,16 @@ def test_a_host_whose_wake_is_not_proven_stays_on() -> None:
     plan = planned(drawn, SAVER)
     assert "h1" not in doing(plan, Action.POWER_OFF)
     assert why(plan, "host:h1") is Because.WAKE_NOT_PROVEN
+
+
+def test_a_host_that_slept_often_enough_today_stays_on() -> None:
+    drawn = cluster("h1 64: a=8 | h2 64: b=8")
+    assert planned(drawn, SAVER, Memory(slept_today={"h1": 3, "h2": 3})).summary.hosts_to_sleep
+    tired = planned(drawn, SAVER, Memory(slept_today={"h1": 4, "h2": 4}))
+    assert tired.summary.hosts_to_sleep == ()
+    assert why(tired, "host:h1") is Because.SLEPT_OFTEN_ENOUGH
+    unlimited = SAVER.model_copy(update={"power": PowerRules(cycles_per_day=None)})
+    assert planned(drawn, unlimited, Memory(slept_today={"h1": 9, "h2": 9})).summary.hosts_to_sleep
 
 
 def test_the_budget_is_kept_and_the_best_moves_are_taken() -> None:

@@ -203,3 +203,11 @@ def test_the_audit_keeps_who_did_what_newest_first(store: Store) -> None:
     store.audit.add(AuditLine(NOON, "ada", "approved", "plan:1"))
     store.audit.add(AuditLine(LATER, "balancer", "moved", "vm:db1"))
     assert [line.who for line in store.audit.latest()] == ["balancer", "ada"]
+
+
+def test_how_often_a_host_was_put_to_sleep_is_counted(store: Store) -> None:
+    for hours, host, state in ((-30, "h1", "done"), (-2, "h1", "done"), (-1, "h1", "failed"), (-1, "h2", "done")):
+        at = NOON + timedelta(hours=hours)
+        entry = store.journal.begin(JournalEntry(at, "p1", Step(id="s1", action=Action.POWER_OFF, host=host)))
+        store.journal.settle(entry.id, EntryState(state), "", at)
+    assert store.journal.slept_since(NOON - timedelta(hours=24)) == {"h1": 1, "h2": 1}
