@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.bench.clusters import BenchCase
-from tests.bench.measuring import WISHES, Task
+from tests.bench.measuring import Task
+from tests.bench.wishes import WISHES
 
 Size = tuple[int, int]
 

@@ -79,14 +79,14 @@ def snapshot_json(case: BenchCase) -> str:
     return json.dumps(_snapshot(case))
 
 
-def policy_of(case: BenchCase, weights: Weights) -> Policy:
-    """Return the policy of a case: its rules, and wishes of these weights."""
-    return read_text(policy_yaml(case, weights), Policy, "bench policy", PolicyError)
+def policy_of(case: BenchCase, weights: Weights, most_moves: int | None = None) -> Policy:
+    """Return the policy of a case: its rules, wishes of these weights, and where moves are limited a budget."""
+    return read_text(policy_yaml(case, weights, most_moves), Policy, "bench policy", PolicyError)
 
 
-def policy_yaml(case: BenchCase, weights: Weights) -> str:
+def policy_yaml(case: BenchCase, weights: Weights, most_moves: int | None = None) -> str:
     """Return the policy of a case as a policy file (`balancer.policy/1`)."""
-    return ruling.policy_yaml(_draw(case).rules, weights)
+    return ruling.policy_yaml(_draw(case).rules, weights, most_moves)
 
 
 @lru_cache(maxsize=1)  # the cluster and the policy of a case come from the same numbers

@@ -1,33 +1,17 @@
-"""Make and verify one plan, and say what it is worth and what it took."""
+"""Make and verify one plan, make the next one after it, and say what it is worth and what it took."""
 
 from __future__ import annotations
 
-import resource
 from dataclasses import dataclass
 
 from balancer.domain.cluster import Cluster
+from balancer.domain.host import HostState
 from balancer.domain.plan import Plan
 from balancer.planning import make_plan, verify
 from balancer.policy import Policy
-from balancer.solving.workers import seconds_spent_in_children
-from tests.bench.clusters import BenchCase, cluster_of, policy_of
-from tests.bench.rules import Weights
-
-KIB_PER_MIB = 1024
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A weighting that people know by a name."""
-
-    name: str
-    weights: Weights
-
-
-BALANCE = Wish("balance", Weights(even_load=1.0, least_power=0.0, few_moves=0.02))
-BOTH = Wish("both", Weights(even_load=0.3, least_power=1.0, few_moves=0.02))
-FEWEST = Wish("fewest", Weights(even_load=0.0, least_power=1.0, few_moves=0.02))
-WISHES = (BALANCE, BOTH, FEWEST)
+from tests.bench.clusters import BenchCase, cluster_of
+from tests.bench.taking import taken_so_far
+from tests.bench.wishes import Wish
 
 WARM_UP = BenchCase(hosts=2, vms=8)
 
@@ -51,7 +35,9 @@ class Measured:
     task: Task
     norm_gap: float | None
     is_proved_optimal: bool
+    objective_now: float
     objective: float
+    bound: float | None
     moves: int
     gib: float
     hosts_on_before: int
@@ -60,7 +46,9 @@ class Measured:
     memory_deviation: float
     cpu_seconds: float
     peak_mib: float
+    child_mib: float
     run_over_least: float | None
+    steps_again: int | None
     verify_seconds: float | None
     faults: tuple[str, ...]
 
@@ -68,62 +56,59 @@ class Measured:
 def measure(task: Task) -> Measured:
     """Measure one task. Run it in a process of its own: the peak of memory is the whole process's."""
     _warm_up(task.wish)
-    cluster, policy = cluster_of(task.case), policy_of(task.case, task.wish.weights)
-    before = _cpu_seconds()
+    cluster, policy = cluster_of(task.case), task.wish.policy(task.case)
+    before = taken_so_far()
     plan = make_plan(cluster, policy)
-    cpu_seconds, peak_mib = _cpu_seconds() - before, _peak_mib()
+    after = taken_so_far()
     verify_seconds, objections = _verified(plan, cluster, policy) if task.is_verified else (None, ())
-    unmet = tuple(f"{unmet.promise}: {unmet.why}" for unmet in plan.unmet)
-    return _measured(task, plan, cpu_seconds, peak_mib, verify_seconds, (*objections, *unmet))
-
-
-def _warm_up(wish: Wish) -> None:
-    # What a service pays once, imports above all, is not what a decision takes.
-    make_plan(cluster_of(WARM_UP), policy_of(WARM_UP, wish.weights))
-
-
-def _verified(plan: Plan, cluster: Cluster, policy: Policy) -> tuple[float, tuple[str, ...]]:
-    before = _cpu_seconds()
-    objections = verify(plan, cluster, policy)
-    return _cpu_seconds() - before, tuple(map(str, objections))
-
-
-def _measured(
-    task: Task,
-    plan: Plan,
-    cpu_seconds: float,
-    peak_mib: float,
-    verify_seconds: float | None,
-    faults: tuple[str, ...],
-) -> Measured:
+    # A budget is spent, and the next cycle has another one: only what is not limited has to come to rest at once.
+    steps_again = _steps_again(plan, cluster, policy) if task.wish.most_moves is None else None
     summary = plan.summary
     least = summary.seconds_at_least
     return Measured(
         task=task,
         norm_gap=summary.gap,
         is_proved_optimal=summary.proved_optimal,
+        objective_now=summary.objective_before,
         objective=summary.objective_after,
+        bound=summary.objective_bound,
         moves=summary.moves,
         gib=summary.gib_to_move,
         hosts_on_before=summary.hosts_on_before,
         hosts_on_after=summary.hosts_on_after,
         cpu_deviation=summary.imbalance_after.cpu,
         memory_deviation=summary.imbalance_after.memory,
-        cpu_seconds=cpu_seconds,
-        peak_mib=peak_mib,
+        cpu_seconds=after.cpu_seconds - before.cpu_seconds,
+        peak_mib=after.own_mib,
+        child_mib=after.child_mib,
         run_over_least=summary.seconds_to_run / least if least > 0 else None,
+        steps_again=steps_again,
         verify_seconds=verify_seconds,
-        faults=faults,
+        faults=(*objections, *(f"{unmet.promise}: {unmet.why}" for unmet in plan.unmet)),
     )
 
 
-def _cpu_seconds() -> float:
-    """Return the CPU time that this process took, its threads and what children worked for it counted in."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime + seconds_spent_in_children()
+def _warm_up(wish: Wish) -> None:
+    # What a service pays once, imports above all, is not what a decision takes.
+    make_plan(cluster_of(WARM_UP), wish.policy(WARM_UP))
 
 
-def _peak_mib() -> float:
-    """Return the most memory that this process, or one of its children, has held so far."""
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return max(usage.ru_maxrss for usage in usages) / KIB_PER_MIB
+def _verified(plan: Plan, cluster: Cluster, policy: Policy) -> tuple[float, tuple[str, ...]]:
+    before = taken_so_far().cpu_seconds
+    objections = verify(plan, cluster, policy)
+    return taken_so_far().cpu_seconds - before, tuple(map(str, objections))
+
+
+def _steps_again(plan: Plan, cluster: Cluster, policy: Policy) -> int:
+    """Return how many steps a plan has that is made once this one is carried out: none, where it was good."""
+    return len(make_plan(carried_out(plan, cluster), policy).steps)
+
+
+def carried_out(plan: Plan, cluster: Cluster) -> Cluster:
+    """Return the cluster as the plan leaves it; hosts that it put to sleep may be woken again."""
+    in_order = sorted(plan.moves, key=lambda step: step.wave)
+    later = cluster.after(*(step.move for step in in_order))
+    later = later.with_hosts(HostState.UP, *plan.summary.hosts_to_wake)
+    for host in plan.summary.hosts_to_sleep:
+        later = later.with_host(host, state=HostState.STANDBY, asleep_by_us=True)
+    return later

@@ -22,6 +22,8 @@ class Weights:
     even_load: float
     least_power: float
     few_moves: float
+    cpu: float = 1.0  # what evenness of CPU, and of memory, counts within even_load
+    memory: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _draw_allowed(rng: np.random.Generator, hosts: int, vms: int, followers: set
     return allowed
 
 
-def policy_yaml(rules: Rules, weights: Weights) -> str:
+def policy_yaml(rules: Rules, weights: Weights, most_moves: int | None = None) -> str:
     """Write a policy that keeps the rules and weighs the wishes (`balancer.policy/1`)."""
     constraints = [*map(_apart, rules.apart), *map(_together, rules.together), *_only_on(rules.allowed)]
     lines = [
@@ -80,8 +82,10 @@ def policy_yaml(rules: Rules, weights: Weights) -> str:
         "name: bench",
         "mode: recommend",
         f"headroom: {{cpu: {CPU_SHARE}, memory: {MEMORY_SHARE}}}",
-        f"objectives: {{even_load: {{weight: {weights.even_load}, cpu: 1.0, memory: 1.0}}, "
+        f"objectives: {{even_load: {{weight: {weights.even_load}, "
+        f"cpu: {weights.cpu}, memory: {weights.memory}}}, "
         f"least_power: {{weight: {weights.least_power}}}, few_moves: {{weight: {weights.few_moves}}}}}",
+        *([] if most_moves is None else [f"budget: {{moves: {most_moves}}}"]),
         "constraints:" if constraints else "constraints: []",
         *constraints,
     ]

@@ -10,7 +10,7 @@ import pytest
 from balancer.formats.reading import read_text
 from balancer.policy import Policy
 from tests.bench.clusters import BenchCase, cluster_of, policy_of, policy_yaml, snapshot_json
-from tests.bench.measuring import BALANCE, BOTH, FEWEST, Wish
+from tests.bench.wishes import BALANCE, BOTH, FEWEST, Wish
 
 # Taken once from the program that the published figures were made with.
 SNAPSHOTS = {
