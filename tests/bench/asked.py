@@ -7,13 +7,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.bench import contests
 from tests.bench.clusters import BenchCase
 from tests.bench.measuring import Task
-from tests.bench.wishes import WISHES
+from tests.bench.peers import FULL_CBC, FULL_HIGHS, HBAL, HBAL_30, HBAL_FINE, HSQUEEZE, PeerTask
+from tests.bench.wishes import BALANCE, FEWEST, WISHES
 
 Size = tuple[int, int]
 
-DEFAULT_SIZES: tuple[Size, ...] = ((8, 80), (32, 500), (64, 2000))
+DEFAULT_SIZES: tuple[Size, ...] = ((8, 80), (32, 500), (64, 2000), (96, 10000))
+LARGE_SIZES: tuple[Size, ...] = ((1000, 20000), (10000, 200000))
 DEFAULT_SEEDS = (1, 2, 3, 4, 5)
 QUICK_SIZES: tuple[Size, ...] = ((8, 80), (32, 500))
 QUICK_SEEDS = (1,)
@@ -22,16 +25,26 @@ QUICK_SEEDS = (1,)
 # plan. So larger clusters have rules with the first seed alone, and there, where most can go wrong, their only proofs.
 LARGE_VMS = 1000
 
+# The largest have the first seed alone, and no rules.
+HUGE_VMS = 10_000
+
+MOST_PEER_VMS = 2000  # beyond that no peer has an answer within an hour
+PEER_SECONDS = 60
+
 
 @dataclass(frozen=True)
 class Asked:
-    """Which clusters, what about them, and how many at once; `is_thorough` where large clusters are not spared."""
+    """Which clusters, what about them, and how many at once; `is_thorough` where large clusters are not spared.
+
+    peer_seconds: CPU seconds that each peer may take for a cluster; 0 where peers are left out
+    """
 
     sizes: tuple[Size, ...]
     seeds: tuple[int, ...]
     is_thorough: bool
     is_verified: bool
     jobs: int
+    peer_seconds: int
 
     def tasks(self) -> list[Task]:
         """Return what there is to measure, in the order of the report."""
@@ -43,9 +56,40 @@ class Asked:
             for case in self._cases(size, rules)
         ]
 
+    def contest_tasks(self) -> list[Task]:
+        """Return the plans to make for contests with peers, seed by seed."""
+        if contests.SIZE not in self.sizes or not self.peer_seconds:
+            return []
+        cases = self._cases(contests.SIZE, rules=False)
+        return [Task(case, contest.wish) for contest in contests.CONTESTS for case in cases]
+
+    def peer_tasks(self) -> list[PeerTask]:
+        """Return what peers are given: never rules, which they do not know, and of large clusters one alone."""
+        if not self.peer_seconds:
+            return []
+        return [task for size in self.sizes if size[1] <= MOST_PEER_VMS for task in self._peer_tasks(size)]
+
+    def _peer_tasks(self, size: Size) -> list[PeerTask]:
+        is_contest = size == contests.SIZE
+        cases = self._cases(size, rules=False)[: 1 if self._spares(size) else None]
+        # They are asked once, and what they want is scored under each wish.
+        under = (BALANCE, *(contest.wish for contest in contests.CONTESTS)) if is_contest else (BALANCE,)
+        asked = [(HBAL, under), (HBAL_FINE, under), (HSQUEEZE, (FEWEST,)), *([(HBAL_30, under)] if is_contest else [])]
+        if is_contest:
+            full = [(peer, wish) for peer in (FULL_CBC, FULL_HIGHS) for wish in WISHES]
+            asked_once = [PeerTask(cases[0], peer, (wish,), self.peer_seconds) for peer, wish in full]
+        else:
+            asked_once = []
+        return [PeerTask(case, *one, self.peer_seconds) for one in asked for case in cases] + asked_once
+
     def _cases(self, size: Size, rules: bool) -> list[BenchCase]:
-        seeds = self.seeds[:1] if rules and self._spares(size) else self.seeds
-        return [BenchCase(*size, seed, rules) for seed in seeds]
+        if self._is_huge(size) and rules:
+            return []
+        is_spared = (rules and self._spares(size)) or self._is_huge(size)
+        return [BenchCase(*size, seed, rules) for seed in (self.seeds[:1] if is_spared else self.seeds)]
+
+    def _is_huge(self, size: Size) -> bool:
+        return not self.is_thorough and size[1] > HUGE_VMS
 
     def _is_verified(self, case: BenchCase) -> bool:
         return self.is_verified and (case.rules or not self._spares((case.hosts, case.vms)))
@@ -60,18 +104,27 @@ def read_command(words: Sequence[str], cores: int) -> Asked:
         prog="python -m tests.bench", description="Measure how good plans are and what they take."
     )
     parser.add_argument("--quick", action="store_true", help="8x80 and 32x500 with seed 1, to see that all is well")
+    parser.add_argument("--large", action="store_true", help="1000x20000 and 10000x200000 as well, with seed 1")
     parser.add_argument("--sizes", type=sizes_from, help="hosts x guests: 8x80,32x500,64x2000")
     parser.add_argument("--seeds", type=seeds_from, help="1-5, or 1,3,8; each is then used for everything")
     parser.add_argument("--no-verify", action="store_true", help="leave the proofs out")
-    parser.add_argument("--jobs", type=jobs_from, default=cores, help="plans made side by side (default: one a core)")
+    parser.add_argument("--no-peers", action="store_true", help="leave other programs out")
+    parser.add_argument(
+        "--peer-seconds",
+        type=number_from,
+        default=PEER_SECONDS,
+        help="CPU seconds for each peer and cluster (default 60)",
+    )
+    parser.add_argument("--jobs", type=number_from, default=cores, help="plans made side by side (default: one a core)")
     given = parser.parse_args(words)
     usual_sizes, usual_seeds = (QUICK_SIZES, QUICK_SEEDS) if given.quick else (DEFAULT_SIZES, DEFAULT_SEEDS)
     return Asked(
-        sizes=given.sizes or usual_sizes,
+        sizes=given.sizes or (*usual_sizes, *(LARGE_SIZES if given.large else ())),
         seeds=given.seeds or usual_seeds,
         is_thorough=given.seeds is not None,
         is_verified=not given.no_verify,
         jobs=given.jobs,
+        peer_seconds=0 if given.no_peers else given.peer_seconds,
     )
 
 
@@ -92,8 +145,8 @@ def seeds_from(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(seed for span in spans for seed in span))
 
 
-def jobs_from(text: str) -> int:
-    """Read how many plans to make side by side."""
+def number_from(text: str) -> int:
+    """Read a number from 1 on."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a number from 1 on, not {text!r}")
     return int(text)

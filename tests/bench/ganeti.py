@@ -1,9 +1,9 @@
 """Ganeti's `hbal` and `hsqueeze` on our clusters: the same cluster in their text format, and their moves in our words.
 
 They are told what our policy tells us: the headroom is memory that the node keeps for itself, and a ratio of CPUs that
-must not be exceeded. CPU use stands for vCPUs, in ten-thousandths of a core, so that the ratio which they even out is our
-utilisation. Guests have external storage: they may go to any node, and no node has to hold a copy. What is dynamic load to
-them would count guests (each weighs 1 without a file), so it is left out.
+must not be exceeded. CPU use stands for vCPUs, in ten-thousandths of a core, so that the ratio which they even out is
+our utilisation. Guests have external storage: they may go to any node, and no node has to hold a copy. What is dynamic
+load to them would count guests (each weighs 1 without a file), so it is left out.
 """
 
 from __future__ import annotations

@@ -29,3 +29,8 @@ WISHES = (BALANCE, BOTH, FEWEST)
 
 # What hbal stops at by default on 32 x 500 is 30 moves or some more.
 THIRTY_MOVES = Wish("30 moves", BALANCE.weights, most_moves=30)
+
+# For clusters that run out of memory before they run out of CPU: docs/benchmarks.md has it as a policy file.
+_MEMORY_FIRST = Weights(even_load=1.0, least_power=0.0, few_moves=0.03, cpu=1.0, memory=32.0)
+EVEN_MEMORY = Wish("even memory", _MEMORY_FIRST, most_moves=80)
+EVEN_MEMORY_30 = Wish("even memory, 30 moves", _MEMORY_FIRST, most_moves=30)
