@@ -29,6 +29,7 @@ LARGE_VMS = 1000
 HUGE_VMS = 10_000
 
 MOST_PEER_VMS = 2000  # beyond that no peer has an answer within an hour
+HSQUEEZE_VMS = 500
 PEER_SECONDS = 60
 
 
@@ -74,13 +75,17 @@ class Asked:
         cases = self._cases(size, rules=False)[: 1 if self._spares(size) else None]
         # They are asked once, and what they want is scored under each wish.
         under = (BALANCE, *(contest.wish for contest in contests.CONTESTS)) if is_contest else (BALANCE,)
-        asked = [(HBAL, under), (HBAL_FINE, under), (HSQUEEZE, (FEWEST,)), *([(HBAL_30, under)] if is_contest else [])]
-        if is_contest:
-            full = [(peer, wish) for peer in (FULL_CBC, FULL_HIGHS) for wish in WISHES]
-            asked_once = [PeerTask(cases[0], peer, (wish,), self.peer_seconds) for peer, wish in full]
-        else:
-            asked_once = []
-        return [PeerTask(case, *one, self.peer_seconds) for one in asked for case in cases] + asked_once
+        asked = [(HBAL, under), (HBAL_FINE, under), *([(HBAL_30, under)] if is_contest else [])]
+        full = [(peer, (wish,)) for peer in (FULL_CBC, FULL_HIGHS) for wish in WISHES if is_contest]
+        return [
+            *(PeerTask(case, *one, self.peer_seconds) for one in asked for case in cases),
+            *(PeerTask(case, HSQUEEZE, (FEWEST,), self.peer_seconds) for case in cases[: self._squeezed(size)]),
+            *(PeerTask(cases[0], *one, self.peer_seconds) for one in full),
+        ]
+
+    def _squeezed(self, size: Size) -> int:
+        """How many cases hsqueeze is given: one where it has no answer in time, to say so."""
+        return len(self.seeds) if size[1] < HSQUEEZE_VMS else 1
 
     def _cases(self, size: Size, rules: bool) -> list[BenchCase]:
         if self._is_huge(size) and rules:

@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
+import highspy
 import numpy as np
 import pulp
 
@@ -88,9 +90,12 @@ class FullModel:
             for vm, row in zip(self._vms, self._x, strict=True)
         )
 
-    def solve(self, solver: str, seconds: float) -> bool:
-        """Let a solver work on it; whether it found any answer."""
-        self.lp.solve(_solver(solver, seconds))
+    def solve(self, solver: str, cpu_seconds: float) -> bool:
+        """Let a solver work on it for so much CPU time; whether it found any answer."""
+        self.lp.solve(_cbc(cpu_seconds) if solver == "cbc" else _highs(cpu_seconds))
+        if solver == "highs":
+            # PuLP takes an interrupted run for one that found something.
+            return bool(self.lp.solverModel.getInfo().primal_solution_status == highspy.kSolutionStatusFeasible)
         return self.lp.sol_status in HAS_AN_ANSWER
 
     def answer(self) -> dict[str, Any]:
@@ -102,10 +107,20 @@ class FullModel:
         return {"homes": homes, "on": sorted(on | set(homes.values()))}
 
 
-def _solver(name: str, seconds: float) -> Any:
-    if name == "cbc":
-        return pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=seconds, timeMode="cpu")
-    return pulp.HiGHS(msg=False, threads=1, timeLimit=seconds)
+def _cbc(cpu_seconds: float) -> Any:
+    return pulp.PULP_CBC_CMD(msg=False, threads=1, timeLimit=cpu_seconds, timeMode="cpu")
+
+
+def _highs(cpu_seconds: float) -> Any:
+    """HiGHS has no limit but the wall's, under which it would starve beside other work; so it is interrupted."""
+
+    def stop_in_time(_kind: Any, _message: Any, _seen: Any, wanted: Any, _data: Any) -> None:
+        wanted.user_interrupt = time.process_time() - started >= cpu_seconds
+
+    started = time.process_time()
+    kinds = highspy.cb.HighsCallbackType
+    watched = [kinds.kCallbackMipInterrupt, kinds.kCallbackSimplexInterrupt, kinds.kCallbackIpmInterrupt]
+    return pulp.HiGHS(msg=False, threads=1, callbackTuple=(stop_in_time, None), callbacksToActivate=watched)
 
 
 def main(words: Sequence[str]) -> None:
