@@ -23,8 +23,10 @@ test-all: lint
 	$(LAB_TESTS) -m "lab"
 	sh tests/image/check.sh
 
+# For the whole of docs/benchmarks.md, the largest clusters too: make bench BENCH=--large
 bench: $(VENV)/.for-tests
-	$(BIN)/python -m tests.bench
+	sh tests/bench/install.sh
+	$(BIN)/python -m tests.bench $(BENCH)
 
 lint: $(VENV)/.for-tests
 	$(BIN)/ruff check .

@@ -7,8 +7,9 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from importlib.metadata import version
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -70,13 +71,14 @@ def _outcomes(asked: Asked) -> Iterator[Measured | PeerMeasured | str]:
     """Measure each task in a fresh process, so that no plan pays for the memory of another; a failure is a sentence."""
     start_fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(asked.jobs, mp_context=start_fresh, max_tasks_per_child=1) as pool:
-        task_of = {
-            pool.submit(measure if isinstance(task, Task) else ask_peer, task): task
-            for task in _largest_first(_all_tasks(asked))
-        }
+        task_of = {_started(pool, task): task for task in _largest_first(_all_tasks(asked))}
         for future in as_completed(task_of):
             failure = future.exception()
             yield future.result() if failure is None else f"{task_of[future]}: {failure!r}"
+
+
+def _started(pool: Executor, task: Task | PeerTask) -> Future[Any]:
+    return pool.submit(measure, task) if isinstance(task, Task) else pool.submit(ask_peer, task)
 
 
 def _all_tasks(asked: Asked) -> list[Task | PeerTask]:

@@ -50,7 +50,7 @@ def is_installed(program: str) -> bool:
 def text_data(cluster: Cluster) -> str:
     """Return a cluster as a file of the text backend (see htools(1)): groups, nodes, instances, tags, policies."""
     policy = f"{STANDARD}|{LEAST};{MOST}|{STORAGE}|{CPU_SHARE}|{SPINDLE_RATIO}"
-    sections = (
+    sections: tuple[list[str], ...] = (
         [f"all|{GROUP}|preferred||"],
         [_node(cluster, host) for host in cluster.hosts],
         [_instance(vm) for vm in cluster.vms],

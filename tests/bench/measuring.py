@@ -11,7 +11,9 @@ from balancer.planning import make_plan, verify
 from balancer.policy import Policy
 from tests.bench.clusters import BenchCase, cluster_of
 from tests.bench.taking import taken_so_far
-from tests.bench.wishes import Wish
+from tests.bench.wishes import BALANCE, BOTH, FEWEST, WISHES, Wish
+
+__all__ = ["BALANCE", "BOTH", "FEWEST", "WISHES", "Measured", "Task", "Wish", "measure"]
 
 WARM_UP = BenchCase(hosts=2, vms=8)
 

@@ -151,7 +151,7 @@ def _our_cells(seeds: Sequence[Measured]) -> tuple[str, ...]:
 def _peer_cells(ours: Figures, wish: str, seeds: Sequence[PeerMeasured]) -> tuple[str, ...]:
     answered = [(one, one.scored[wish]) for one in seeds if wish in one.scored]
     if not answered:
-        return (seeds[0].why_none, *[UNKNOWN] * 9, f"0 of {len(seeds)}", UNKNOWN)
+        return (seeds[0].why_none, *[UNKNOWN] * 8, f"0 of {len(seeds)}", UNKNOWN)
     scores = [score for _, score in answered]
     gaps = [gap for one, score in answered if (gap := _gap(ours.get((one.task.case, wish)), score)) is not None]
     return (

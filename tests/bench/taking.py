@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from dataclasses import dataclass
-from pathlib import Path
 
-from balancer.solving.workers import engine
+from balancer.solving.workers import Child, engine
+from tests.bench.limited import KIB_PER_MIB, most_mib_of
 
-KIB_PER_MIB = 1024
 ANSWERS_WITHIN_SECONDS = 60.0
 
 
@@ -28,7 +28,9 @@ def taken_so_far() -> Taken:
     kernel's account, whole, with their start. The kernel counts a child as never smaller than its parent was when it
     started it, so that the memory of those that have ended is an upper limit.
     """
-    alive_seconds, alive_mib = engine().ask(own_use, within_seconds=ANSWERS_WITHIN_SECONDS)
+    child = engine()
+    assert isinstance(child, Child), "a child that works for others is not what is measured"
+    alive_seconds, alive_mib = child.ask(own_use, within_seconds=ANSWERS_WITHIN_SECONDS)
     own_seconds, own_mib = own_use()
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return Taken(
@@ -41,11 +43,4 @@ def taken_so_far() -> Taken:
 def own_use() -> tuple[float, float]:
     """Return the CPU seconds of this process, all threads, and the most memory that it held, in MiB."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime, _peak_mib()
-
-
-def _peak_mib() -> float:
-    # Not ru_maxrss: that is never below what the parent held when it started this process.
-    status = Path("/proc/self/status").read_text()
-    peak_kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(peak_kib) / KIB_PER_MIB
+    return usage.ru_utime + usage.ru_stime, most_mib_of(os.getpid())

@@ -30,7 +30,7 @@ WISHES = (BALANCE, BOTH, FEWEST)
 # What hbal stops at by default on 32 x 500 is 30 moves or some more.
 THIRTY_MOVES = Wish("30 moves", BALANCE.weights, most_moves=30)
 
-# For clusters that run out of memory before they run out of CPU: docs/benchmarks.md has it as a policy file. The budget is
-# one move less than the fewest that `hbal -g1e-5` takes on seeds 1 to 5.
+# For clusters that run out of memory before they run out of CPU: docs/benchmarks.md has it as a policy file. The budget
+# is one move less than the fewest that `hbal -g1e-5` takes on seeds 1 to 5.
 EVEN_MEMORY = Wish("even memory", Weights(1.0, 0.0, few_moves=0.035, cpu=1.0, memory=20.0), most_moves=83)
 EVEN_MEMORY_30 = Wish("even memory, 30 moves", Weights(1.0, 0.0, few_moves=0.04, cpu=1.0, memory=5.0), most_moves=30)
