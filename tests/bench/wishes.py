@@ -8,7 +8,6 @@ from balancer.policy import Policy
 from tests.bench.clusters import BenchCase, policy_of
 from tests.bench.rules import Weights
 
-
 PAYBACK_MINUTES = 1e6  # that is: never mind
 
 
@@ -23,7 +22,7 @@ class Wish:
     def policy(self, case: BenchCase) -> Policy:
         """Return the policy that asks for this on a case, the case's rules kept.
 
-        Whether a host's sleep pays back its moves is a question of money, not of how good the answer is: it is not asked.
+        Whether sleep pays back its moves is a question of money, not of how good the answer is: it is not asked.
         """
         policy = policy_of(case, self.weights, self.most_moves)
         patient = policy.stability.model_copy(update={"payback_minutes": PAYBACK_MINUTES})
