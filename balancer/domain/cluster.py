@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 import numpy as np
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from balancer.domain.host import ASLEEP, CPU, MEMORY, RESOURCES, DoubtKind, Host, HostState, Link, Resource
+from balancer.domain.host import ASLEEP, CPU, CPU_DEMAND, MEMORY, RESOURCES, DoubtKind, Host, HostState, Link, Resource
 from balancer.domain.placement import Move
 from balancer.domain.reach import why_cannot_run
 from balancer.domain.value import Moment, Name, Value
@@ -128,7 +128,8 @@ class Cluster(Value):
         """Return what is in use, or promised, on a host: fixed load plus its guests, those in flight at both ends."""
         key = (host.name, resource)
         if key not in self._used:
-            self._used[key] = self._fixed.get(key, 0.0) + sum(vm.need(resource) for vm in self.guests_of(host.name))
+            own = self._fixed.get((host.name, CPU if resource == CPU_DEMAND else resource), 0.0)
+            self._used[key] = own + sum(vm.need(resource) for vm in self.guests_of(host.name))
         return self._used[key]
 
     def utilisation(self, host: Host, resource: Resource) -> float:

@@ -17,6 +17,8 @@ CPU: Resource = "cpu"
 MEMORY: Resource = "memory"
 VCPUS: Resource = "vcpus"
 """vCPUs promised to guests; what a host has of it is its usable cores, and a policy may allow several on each."""
+CPU_DEMAND: Resource = "cpu_demand"
+"""Cores that guests would use if none of them waited; what a host has of it is its usable cores."""
 
 RESOURCES: tuple[Resource, ...] = (CPU, MEMORY)
 """What every host is measured in."""
@@ -84,10 +86,20 @@ class Power(Value):
         """Watts when on and idle."""
         return self.watts[0] if self.watts else (self.idle_watts or 0.0)
 
+    @property
+    def varies(self) -> bool:
+        """Whether load changes what it draws."""
+        return len(set(self.table)) > 1
+
+    @property
+    def table(self) -> tuple[float, ...]:
+        """Watts at even steps from 0 to 100 % CPU."""
+        idle = self.idle
+        return self.watts or (idle, idle if self.peak_watts is None else self.peak_watts)
+
     def at(self, cpu_share: float) -> float:
         """Return the watts drawn at a CPU share (0 to 1), linear between the points of the table."""
-        idle = self.idle
-        points = self.watts or (idle, idle if self.peak_watts is None else self.peak_watts)
+        points = self.table
         place = min(max(cpu_share, 0.0), 1.0) * (len(points) - 1)
         for step, (low, high) in enumerate(pairwise(points)):
             if place <= step + 1:
@@ -135,7 +147,7 @@ class Host(Value):
 
     def usable(self, resource: Resource) -> float:
         """Return what guests may use of a resource, in its own unit."""
-        if resource in {CPU, VCPUS}:
+        if resource in {CPU, VCPUS, CPU_DEMAND}:
             return self.usable_cores
         return self.usable_memory_mib if resource == MEMORY else self.resources.get(resource, 0.0)
 

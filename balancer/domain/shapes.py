@@ -7,6 +7,7 @@ excess. A hard limit that is broken today starts at today's excess: a plan may e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from balancer.domain.host import Resource
 
@@ -115,6 +116,24 @@ class LoadCurve:
 
 
 @dataclass(frozen=True)
+class LoadTable:
+    """Being loaded costs what a table says on a host that is on: straight lines between points, the last one goes on.
+
+    points: load in the resource's own unit, and its cost; at least two, loads rising from 0, where it costs 0
+    """
+
+    host: str
+    resource: Resource
+    points: tuple[tuple[float, float], ...]
+
+    def at(self, load: float) -> float:
+        """Return what a load costs."""
+        lines = list(pairwise(self.points))
+        (start, low), (end, high) = next((line for line in lines if load < line[1][0]), lines[-1])
+        return low + (load - start) * (high - low) / (end - start)
+
+
+@dataclass(frozen=True)
 class HostOn:
     """A host that is on costs this much, empty or not."""
 
@@ -131,4 +150,4 @@ class MoveCost:
 
 
 Shape = AllowedHosts | CapacityShare | AtMost | Together | GroupLoad | HostsTouched | HostsOn | Losses | HostMust
-Cost = LoadCurve | HostOn | MoveCost
+Cost = LoadCurve | LoadTable | HostOn | MoveCost

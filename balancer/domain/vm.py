@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from balancer.domain.host import CPU, MEMORY, VCPUS, Resource
+from balancer.domain.host import CPU, CPU_DEMAND, MEMORY, VCPUS, Resource
 from balancer.domain.value import Amount, Flag, Name, Value
 
 ABSURD_ABOVE = 1.5  # times its vCPUs
@@ -109,8 +109,8 @@ class Vm(Value):
         """
         if not self.is_active:
             return 0.0
-        if resource == CPU:
-            return self._expected_cores()
+        if resource in {CPU, CPU_DEMAND}:
+            return self._expected_cores() if resource == CPU else self._cores_without_waiting()
         if resource == VCPUS:
             return float(self.vcpus)
         return self.memory_mib + self.overhead_mib if resource == MEMORY else self.resources.get(resource, 0.0)
@@ -124,6 +124,11 @@ class Vm(Value):
         if self.demand is not None:
             return self.demand.cpu_cores
         return float(self.vcpus) if self.cpu_used_cores is None or self.is_absurd else self.cpu_used_cores
+
+    def _cores_without_waiting(self) -> float:
+        """Return the cores that it runs on and those that it waits for; with all its vCPUs it can ask for no more."""
+        cores = self._expected_cores()
+        return max(cores, min(cores + (self.cpu_wait_share or 0.0) * self.vcpus, float(self.vcpus)))
 
     def measured(self, resource: Resource) -> float:
         """Return its part of the host's own reading, which is what the host's fixed load is found from."""

@@ -27,5 +27,5 @@ class FewMoves(Objective):
 
     def share(self, now: Cluster, later: Cluster) -> float:
         total = sum(vm.memory_mib for vm in now.vms)
-        moved = sum(vm.dear * vm.memory_mib for vm in now.vms if later.vm(vm.name).host != (vm.moving_to or vm.host))
+        moved = sum(vm.dear * vm.memory_mib for vm in now.vms if later.vm(vm.name).at_the_end != vm.at_the_end)
         return moved / total if total > 0 else 0.0

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from balancer.domain.host import Resource
 from balancer.solving.families import Company, Family
 from balancer.solving.losses import Loss
+from balancer.solving.tables import Tables
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -41,6 +42,7 @@ class Arrays:
     fixed:      load that does not move: a host's own, and that of guests that stay
     limit:      hard limit of the load, infinite where there is none
     curve:      cost of a host's load squared
+    tables:     costs of loads that follow a table, one for each resource that has any; they come on top
     soft_limit, soft_price: load above which each further unit of it costs, and how much
     place_cost: cost of a unit on a host: of its move there, and of being where it is not wanted
     allowed:    hosts a unit may be moved to; its own among them only where it may be
@@ -65,6 +67,7 @@ class Arrays:
     usable: Floats
     limit: Floats
     curve: Floats
+    tables: tuple[Tables, ...]
     soft_limit: Floats
     soft_price: Floats
     on_cost: Floats
@@ -98,6 +101,12 @@ class Arrays:
     def slack(self) -> Floats:
         """Rounding that is not taken for a fault."""
         return ROOM * np.maximum(self.usable, 1.0)
+
+    @cached_property
+    def highest(self) -> Floats:
+        """What no load is above: it keeps to its limit, or to what it is today, or all there is comes together."""
+        most = np.minimum(self.limit, self.fixed + self.need.sum(axis=0))
+        return np.asarray(np.maximum(most, self.load_today) + self.slack, dtype=np.float64)
 
     @cached_property
     def may_choose(self) -> Bools:

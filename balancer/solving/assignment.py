@@ -17,11 +17,14 @@ import numpy as np
 import pulp
 
 from balancer.solving.arrays import Arrays, HostCount
-from balancer.solving.convex import HostLoad, host_load
+from balancer.solving.convex import HostLoad, host_load, table_points
 from balancer.solving.families import Company, Family
 from balancer.solving.losses import Loss
 from balancer.solving.score import Solution, count_in
 from balancer.solving.spare import need_room_for_losses
+from balancer.solving.tables import above_envelope
+
+LEAST_GAP = 1e-9  # of J: a table that is so nearly convex is taken for convex
 
 
 class Assignment:
@@ -126,6 +129,27 @@ class Assignment:
         priced = host_load(self.lp, arrays, at, load, on)
         self.loads.append(priced)
         self.cost.append(priced.cost)
+        if arrays.tables:
+            self._table(at, load, on)
+
+    def _table(self, at: tuple[int, int], load: Any, on: Any) -> None:
+        """Say what the envelope of a table leaves out, where the table is not convex: on which line the load is."""
+        points = table_points(self.arrays, at)
+        gaps = above_envelope(points)
+        if max(gaps, default=0.0) <= LEAST_GAP:
+            return
+        name = f"{at[0]}_{at[1]}"
+        parts = [self.lp.add_variable(f"point_{name}_{place}", 0) for place in range(len(points))]
+        lines = [self.lp.add_variable(f"line_{name}_{place}", cat=pulp.LpBinary) for place in range(len(points) - 1)]
+        self.lp += pulp.lpSum(parts) == on
+        self.lp += pulp.lpSum(lines) == on
+        self.lp += pulp.lpSum(share * part for (share, _), part in zip(points, parts, strict=True)) == load
+        for place, part in enumerate(parts):
+            self.lp += part <= pulp.lpSum(lines[max(0, place - 1) : place + 1])
+        size = max(gaps)
+        beyond = self.lp.add_variable(f"beyond_{name}", 0)
+        self.lp += beyond == pulp.lpSum(gap / size * part for gap, part in zip(gaps, parts, strict=True))
+        self.cost.append(size * beyond)
 
     def _fault(self, name: str, most: float, takers: Iterable[Any] = (), scale: float = 1.0) -> Any:
         """Let a limit stay as broken as it is today; nothing new comes as long as it is."""

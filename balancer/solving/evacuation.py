@@ -51,8 +51,10 @@ def _lightest_first(state: State, hosts: Sequence[int]) -> list[int]:
 
 def size_of_units(state: State) -> Floats:
     """Return how big each unit is beside the room that all hosts have, in its scarcest resource."""
-    usable = np.maximum(state.arrays.usable.sum(axis=0), 1e-9)
-    return np.asarray((state.arrays.need / usable).max(axis=1, initial=0.0), dtype=np.float64)
+    usable = state.arrays.usable.sum(axis=0)
+    return np.asarray(
+        (state.arrays.need / np.where(usable > 0, usable, np.inf)).max(axis=1, initial=0.0), dtype=np.float64
+    )
 
 
 def _target(state: State, unit: int, tightly: bool) -> int | None:
@@ -72,6 +74,7 @@ def _room_left(state: State, unit: int) -> Floats:
     arrays = state.arrays
     top = np.where(np.isfinite(arrays.limit), arrays.limit, arrays.usable)
     share = (top - state.load - arrays.need[unit]) / np.maximum(arrays.usable, 1e-9)
+    share[np.isinf(arrays.limit) & (arrays.usable <= 0)] = 1.0  # nobody said what there is of it
     return np.asarray(share.min(axis=1, initial=1.0), dtype=np.float64)
 
 

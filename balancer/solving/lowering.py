@@ -16,6 +16,7 @@ from balancer.domain.shapes import (
     HostOn,
     HostsOn,
     LoadCurve,
+    LoadTable,
     Losses,
     MoveCost,
     Shape,
@@ -25,6 +26,7 @@ from balancer.solving.arrays import Arrays, Bools, Floats, HostCount, Ints
 from balancer.solving.families import Family, companies_of, families_of
 from balancer.solving.losses import losses_of
 from balancer.solving.problem import Problem
+from balancer.solving.tables import Tables, tables_of
 from balancer.solving.units import Units, units_of
 
 
@@ -66,6 +68,7 @@ def arrays_of(problem: Problem) -> Arrays:
         usable=usable,
         limit=limits.hard,
         curve=_curves(problem, places, resources, usable),
+        tables=tuple(_tables(problem, places, resources, fixed.sum(axis=0) + need.sum(axis=0))),
         soft_limit=limits.soft,
         soft_price=limits.price,
         on_cost=_on_costs(problem, places),
@@ -177,6 +180,16 @@ def _curves(problem: Problem, places: dict[str, int], resources: tuple[Resource,
             at = places[cost.host], resources.index(cost.resource)
             curve[at] += cost.factor / usable[at] ** 2 if usable[at] > 0 else 0.0
     return curve
+
+
+def _tables(
+    problem: Problem, places: dict[str, int], resources: tuple[Resource, ...], whole: Floats
+) -> Iterator[Tables]:
+    listed = [cost for cost in problem.costs if isinstance(cost, LoadTable)]
+    for place, resource in enumerate(resources):
+        own = [table for table in listed if table.resource == resource]
+        if own:
+            yield tables_of(own, places, place, float(whole[place]))
 
 
 def _on_costs(problem: Problem, places: dict[str, int]) -> Floats:

@@ -22,8 +22,10 @@ import numpy as np
 
 from balancer.solving.arrays import Arrays, Bools, Floats, Ints
 from balancer.solving.score import weighted
+from balancer.solving.tables import Tables, side_by_side
 
 ROUNDS, HALVINGS = 2, 10  # of looking for what room is worth on each host
+ALL_MIXED = 3  # resources up to which every mix of them is a direction; of more, those of one or two
 STEPS = 0.02, 0.005  # by which prices are tried to be higher and lower
 
 
@@ -60,6 +62,7 @@ class Parts:
     fixed: Floats
     limit: Floats
     curve: Floats
+    tables: tuple[Tables, ...]
     on_cost: Floats
     may_be_on: Bools
     may_be_off: Bools
@@ -106,6 +109,7 @@ def parts_of(pods: Sequence[Arrays], leave_cost: Floats, can_leave: Bools) -> Pa
         fixed=np.concatenate([pod.fixed for pod in pods]),
         limit=np.minimum(limit, total),
         curve=np.concatenate([pod.curve for pod in pods]),
+        tables=side_by_side([(len(pod.hosts), pod.tables) for pod in pods]),
         on_cost=np.concatenate([pod.on_cost for pod in pods]),
         may_be_on=on_today | np.concatenate([pod.may_wake for pod in pods]),
         may_be_off=~on_today | may_sleep,
@@ -144,6 +148,8 @@ def _value(parts: Parts, worth: Floats, sold: Floats) -> Floats:
     """What a host that is on costs at least, if room on it is worth this much."""
     load = _best_load(parts, worth)
     conjugate = (worth * load - parts.curve * load * load).sum(axis=1)
+    for tables in parts.tables:
+        conjugate -= tables.on_all(load[:, tables.resource])
     kept = np.minimum((worth[parts.home] * parts.need).sum(axis=1), sold)
     guests = np.bincount(parts.home, weights=kept, minlength=len(worth)) if len(kept) else np.zeros(len(worth))
     return np.asarray((worth * parts.fixed).sum(axis=1) - conjugate + guests, dtype=np.float64)
@@ -153,13 +159,17 @@ def _best_load(parts: Parts, worth: Floats) -> Floats:
     """The load at which a host gains most where room is worth this much."""
     steep = parts.curve > 0
     load = np.divide(worth, 2.0 * parts.curve, out=np.where(worth > 0, np.inf, 0.0), where=steep)
-    return np.asarray(np.clip(load, 0.0, parts.limit), dtype=np.float64)
+    load = np.clip(load, 0.0, parts.limit)
+    for tables in parts.tables:
+        at = (slice(None), tables.resource)
+        load[at] = tables.dearest(worth[at], parts.curve[at], parts.limit[at])
+    return np.asarray(load, dtype=np.float64)
 
 
 def _worth_of_room(parts: Parts, prices: Floats, sold: Floats) -> Floats:
     """Find what room is worth on each host, one direction after the other: between its price and its worth today."""
     lowest = np.broadcast_to(prices, parts.fixed.shape)
-    span = np.maximum(2.0 * parts.curve * parts.load_today - lowest, 0.0)
+    span = np.maximum(_steepness_today(parts) - lowest, 0.0)
     place = np.zeros(span.shape)  # of each worth, between 0 (its price) and 1 (its worth today)
     if not span.any():
         return lowest.copy()
@@ -175,9 +185,19 @@ def _worth_of_room(parts: Parts, prices: Floats, sold: Floats) -> Floats:
     return np.asarray(lowest + span * place, dtype=np.float64)
 
 
+def _steepness_today(parts: Parts) -> Floats:
+    """What one more unit of load costs about today."""
+    steepness = 2.0 * parts.curve * parts.load_today
+    for tables in parts.tables:
+        steepness[:, tables.resource] += tables.steepest_up_to(parts.load_today[:, tables.resource])
+    return np.asarray(steepness, dtype=np.float64)
+
+
 def _directions(resources: int) -> list[Floats]:
     """Each resource by itself, then all together and one against another: one after the other alone gets stuck."""
     steps = [np.array(signs, dtype=np.float64) for signs in product((1, 0, -1), repeat=resources)]
+    if resources > ALL_MIXED:
+        steps = [step for step in steps if np.abs(step).sum() <= 2]
     first = {tuple(step): step for step in steps if step.any() and step[np.flatnonzero(step)[0]] > 0}
     return sorted(first.values(), key=lambda step: int(np.abs(step).sum()))
 

@@ -1,6 +1,6 @@
 """What a placement costs and which promises it breaks, worked out from nothing.
 
-J = sum over hosts on, resources of curve * load^2 + soft_price * max(0, load - soft_limit)
+J = sum over hosts on, resources of curve * load^2 + table(load) + soft_price * max(0, load - soft_limit)
   + sum over hosts on of on_cost  +  sum over units of place_cost
   + sum over soft groups of price * guests, or hosts, too many
 """
@@ -75,12 +75,14 @@ def weighted(amounts: Floats, weights: Floats) -> Floats:
     return total
 
 
-def load_cost(arrays: Arrays, load: Floats, hosts: int | slice | Ints = slice(None)) -> Floats:
+def load_cost(arrays: Arrays, load: Floats) -> Floats:
     """Return what hosts that are on cost by their load, summed over resources; `load` may have leading axes."""
-    cost = summed(arrays.curve[hosts] * (load * load))
+    cost = summed(arrays.curve * (load * load))
+    for tables in arrays.tables:
+        cost = cost + tables.on_all(load[..., tables.resource])
     if arrays.has_soft_limits:
-        over = np.maximum(load - np.minimum(arrays.soft_limit[hosts], 1e300), 0.0)
-        cost = cost + summed(arrays.soft_price[hosts] * over)
+        over = np.maximum(load - np.minimum(arrays.soft_limit, 1e300), 0.0)
+        cost = cost + summed(arrays.soft_price * over)
     return np.asarray(cost, dtype=np.float64)
 
 
@@ -88,6 +90,9 @@ def added_cost(arrays: Arrays, host: int, load: Floats, more: Floats, more_squar
     """Return what a host at this load costs more with each row of `more` on it."""
     curve = arrays.curve[host]
     cost = weighted(more, 2.0 * curve * load) + weighted(more_squared, curve)
+    for tables in arrays.tables:
+        now = load[tables.resource]
+        cost += tables.on_host(host, now + more[:, tables.resource]) - tables.on_host(host, now)
     if arrays.soft_price[host].any():
         limit, price = arrays.soft_limit[host], arrays.soft_price[host]
         for resource in np.flatnonzero(price).tolist():

@@ -3,6 +3,8 @@
 With d = need of the one - need of the other, and curve c of each host's load L:
 
 change = sum over resources of (c_here + c_there) * d^2 - 2 * (c_here * L_here - c_there * L_there) * d  +  places
+
+and what tables say of the loads before and after.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ import numpy as np
 
 from balancer.solving.arrays import Bools, Floats, Ints
 from balancer.solving.state import NEVER, State
+from balancer.solving.tables import Tables
 
 PARTNERS = 4, 12  # hosts at least and at most, those with which most could be gained, that a host's units go to
 PAIRS = 100_000  # that are weighed at once
+PARTS = 0.02, 0.05, 0.1, 0.2, 0.4  # of a load, tried where costs follow tables
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,20 @@ def pair_potential(state: State, here: int) -> Floats:
     slope = arrays.curve[here] * state.load[here] - arrays.curve * state.load
     steepness = arrays.curve[here] + arrays.curve
     gain = np.divide(slope**2, steepness, out=np.zeros_like(slope), where=steepness > 0)
+    for tables in arrays.tables:
+        gain[:, tables.resource] += _table_potential(tables, state.load[:, tables.resource], here)
     if arrays.has_soft_limits:
         over = arrays.soft_price * np.maximum(state.load - np.minimum(arrays.soft_limit, 1e300), 0.0)
         gain = gain + over + over[here]
     return np.asarray(gain.sum(axis=1), dtype=np.float64)
+
+
+def _table_potential(tables: Tables, load: Floats, here: int) -> Floats:
+    """Try a few parts of either load on the other host: tables bend as they like."""
+    now = tables.on_all(load)
+    parts = [-part * load[here] for part in PARTS] + [part * load for part in PARTS]
+    less = [now[here] - tables.on_host(here, load[here] + part) + now - tables.on_all(load - part) for part in parts]
+    return np.asarray(np.maximum(np.max(less, axis=0), 0.0), dtype=np.float64)
 
 
 def swap_changes(state: State, here: int, units: Ints, others: Ints) -> Floats:
@@ -115,6 +129,12 @@ def _load_changes(state: State, here: int, there: Ints, more_there: Floats, reso
     curve, load = arrays.curve[:, resource], state.load[:, resource]
     slope = 2.0 * (curve[there] * load[there] - curve[here] * load[here])
     changes = ((curve[here] + curve[there]) * more_there + slope) * more_there
+    for tables in (each for each in arrays.tables if each.resource == resource):
+        changes += tables.on_host(here, load[here] - more_there) - tables.on_host(here, load[here])
+        for host in np.unique(there).tolist():
+            column = there == host
+            more = load[host] + more_there[:, column]
+            changes[:, column] += tables.on_host(host, more) - tables.on_host(host, load[host])
     price = arrays.soft_price[:, resource]
     if price.any():
         over = load - np.minimum(arrays.soft_limit[:, resource], 1e300)

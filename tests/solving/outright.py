@@ -17,6 +17,7 @@ from balancer.domain.shapes import (
     HostsOn,
     HostsTouched,
     LoadCurve,
+    LoadTable,
     Losses,
     MoveCost,
     Shape,
@@ -156,7 +157,9 @@ def cost_of(problem: Problem, later: Cluster) -> float:
             total += cost.cost * (later.vm(cost.vm).host != problem.cluster.vm(cost.vm).host)
         elif isinstance(cost, HostOn):
             total += cost.cost * later.host(cost.host).is_on
-        elif isinstance(cost, LoadCurve) and later.host(cost.host).is_on:
+        elif isinstance(cost, LoadTable) and later.host(cost.host).is_on:
+            total += cost.at(later.used(later.host(cost.host), cost.resource))
+        elif isinstance(cost, LoadCurve) and cost.factor and later.host(cost.host).is_on:
             total += cost.factor * later.utilisation(later.host(cost.host), cost.resource) ** 2
     return total
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from balancer.constraints import Reach
 from balancer.domain.cluster import Cluster
-from balancer.domain.host import Host, HostState
+from balancer.domain.host import Host, HostState, Power
 from balancer.domain.shapes import (
     AllowedHosts,
     AtMost,
@@ -23,6 +24,8 @@ from balancer.domain.shapes import (
     Together,
 )
 from balancer.domain.vm import Vm, VmState
+from balancer.objectives import EvenLoad, FewMoves, LeastPower, LittleWait
+from balancer.policy.model import Objectives
 from balancer.solving import Effort, Problem
 from tests.drawing import NOON
 
@@ -147,3 +150,42 @@ def _costs(rng: random.Random, cluster: Cluster) -> tuple[Cost, ...]:
             )
     total = sum(vm.memory_mib for vm in cluster.vms)
     return (*costs, *(MoveCost(vm.name, moves * vm.memory_mib / total) for vm in cluster.vms))
+
+
+def random_wishes(seed: int, problem: Problem) -> tuple[Problem, Objectives]:
+    """Return a problem with watts, waits and further resources in its cluster, and a random mix of wishes."""
+    rng = random.Random(seed)
+    hosts = tuple(host.model_copy(update=_measured_host(rng)) for host in problem.cluster.hosts)
+    vms = tuple(vm.model_copy(update=_measured_vm(rng)) for vm in problem.cluster.vms)
+    cluster = problem.cluster.model_copy(update={"hosts": hosts, "vms": vms})
+    even, power, wait, moves = rng.choice(
+        [
+            (0.3, 1.0, 0.0, 0.02),
+            (0.0, 1.0, 0.0, 0.02),
+            (0.0, 0.0, 1.0, 0.02),
+            (0.2, 1.0, 0.5, 0.0),
+            (1.0, 0.0, 0.0, 0.02),
+        ]
+    )
+    wishes = Objectives(
+        even_load=EvenLoad(weight=even, resources={"network": rng.choice([0.0, 1.0])}),
+        least_power=LeastPower(weight=power, planned_load=True),
+        little_wait=LittleWait(weight=wait),
+        few_moves=FewMoves(weight=moves),
+    )
+    return replace(problem, cluster=cluster, costs=tuple(wishes.lower(cluster))), wishes
+
+
+def _measured_host(rng: random.Random) -> dict[str, object]:
+    watts = tuple(float(rng.randint(50, 400)) for _ in range(rng.choice([2, 3, 11])))
+    return {
+        "power": None if rng.random() < 0.2 else Power(watts=watts),
+        "resources": {"network": 1000.0} if rng.random() < 0.7 else {},
+    }
+
+
+def _measured_vm(rng: random.Random) -> dict[str, object]:
+    return {
+        "cpu_wait_share": rng.choice([None, 0.0, 0.1, 0.4]),
+        "resources": {"network": rng.choice([50.0, 200.0])} if rng.random() < 0.7 else {},
+    }
