@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from balancer.constraints.base import Constraint
 from balancer.constraints.headroom import largest_over
-from balancer.constraints.selectors import OnHosts
+from balancer.constraints.selectors import OnHosts, unlisted
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Resource
 from balancer.domain.shapes import CapacityShare, GroupLoad, Shape
@@ -80,4 +80,4 @@ class Cap(OnHosts, Constraint):
         return self.broken(subject, excess, f"{said}, allowed are {share:.0%}", largest=largest)
 
     def remarks(self, cluster: Cluster) -> list[str]:
-        return self.host_remarks(cluster)
+        return [*self.host_remarks(cluster), *unlisted(cluster, self.resources)]

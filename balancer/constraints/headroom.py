@@ -1,6 +1,9 @@
 """Leave room on every host.
 
 used[host, resource] <= share[resource] * usable[host, resource]      for every host that is on
+
+Beside CPU and memory this may be said of anything that the snapshot lists under `resources`; it then holds on the
+hosts that list it.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from balancer.constraints.base import Constraint
+from balancer.constraints.selectors import unlisted
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Host, Resource
 from balancer.domain.shapes import CapacityShare, Shape
-from balancer.domain.value import Share
+from balancer.domain.value import Name, Share
 from balancer.domain.violation import TOLERANCE, Violation
 
 
@@ -26,22 +30,32 @@ def largest_over(share: float) -> float:
 class Headroom(Constraint):
     """Keep a part of every host free, so that a guest may grow and a migration may land."""
 
-    example: ClassVar[str] = "headroom: {cpu: 0.90, memory: 0.95}"
+    example: ClassVar[str] = "headroom: {cpu: 0.90, memory: 0.95, resources: {network_mib_per_s: 0.8}}"
 
     kind: Literal["headroom"] = "headroom"
     cpu: Share = Field(default=0.90, description="share of the usable cores that may be in use")
     memory: Share = Field(default=0.95, description="share of the usable memory that may be assigned")
+
+    resources: dict[Name, Share] = Field(
+        default={},
+        description="the same for what else the snapshot lists under `resources`, by name",
+        examples=[{"network_mib_per_s": 0.8}],
+    )
 
     def described(self) -> str:
         return "headroom"
 
     @property
     def shares(self) -> tuple[tuple[Resource, float], ...]:
-        return (CPU, self.cpu), (MEMORY, self.memory)
+        return (CPU, self.cpu), (MEMORY, self.memory), *self.resources.items()
+
+    def shares_on(self, host: Host) -> list[tuple[Resource, float]]:
+        """Return what holds on a host: nobody knows how full one is of what it does not list."""
+        return [(r, share) for r, share in self.shares if r not in self.resources or r in host.resources]
 
     def lower(self, cluster: Cluster) -> Iterator[Shape]:
         for host in cluster.hosts:
-            for resource, share in self.shares:
+            for resource, share in self.shares_on(host):
                 yield CapacityShare(host.name, resource, share, self.price)
 
     def violations(self, cluster: Cluster) -> list[Violation]:
@@ -50,9 +64,12 @@ class Headroom(Constraint):
             self._over(cluster, host, resource, share)
             for host in cluster.hosts
             if host.is_on
-            for resource, share in self.shares
+            for resource, share in self.shares_on(host)
         )
         return [violation for violation in found if violation is not None]
+
+    def remarks(self, cluster: Cluster) -> list[str]:
+        return unlisted(cluster, self.resources)
 
     def _over(self, cluster: Cluster, host: Host, resource: Resource, share: float) -> Violation | None:
         used, usable = cluster.used(host, resource), host.usable(resource)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from glob import escape
 from typing import Self
@@ -135,3 +136,16 @@ def said(names: tuple[str, ...] | None, labels: dict[str, str] | None) -> str:
         return " ".join(f"{key}={value}" for key, value in labels.items())
     shown = list(names or ())
     return ", ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
+
+
+def unlisted(cluster: Cluster, resources: Iterable[str]) -> list[str]:
+    """Name resources that no host of the snapshot lists, and what they may have been meant for."""
+    listed = sorted({name for host in cluster.hosts for name in host.resources})
+    return [
+        f"no host lists `{name}` under `resources`{_meant(name, listed)}" for name in resources if name not in listed
+    ]
+
+
+def _meant(name: str, listed: list[str]) -> str:
+    near = get_close_matches(name, listed, n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""

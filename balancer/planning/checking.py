@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from balancer.constraints import Constraint, Reserve
 from balancer.constraints.asked import remarks_on_asks
+from balancer.constraints.selectors import unlisted
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import HostState
 from balancer.domain.shapes import (
@@ -49,7 +50,7 @@ def remarks(cluster: Cluster, policy: Policy) -> tuple[Remark, ...]:
 
 def _idle_objectives(cluster: Cluster, policy: Policy) -> Iterator[Remark]:
     wishes = policy.objectives
-    if not any(wish.weight for wish in (wishes.even_load, wishes.least_power, wishes.few_moves)):
+    if not any(wish.weight for wish in wishes.wishes):
         what = "no objective has a weight: nothing is wished for, only promises are mended"
         yield Remark(what, section=("objectives",))
     awake = [host for host in cluster.hosts if host.is_on]
@@ -57,11 +58,20 @@ def _idle_objectives(cluster: Cluster, policy: Policy) -> Iterator[Remark]:
     if wishes.least_power.weight and not asleep and all(host.may_sleep is False for host in awake):
         what = "least_power cannot matter: no host may sleep (`may_sleep: true` in the site file)"
         yield Remark(what, section=("objectives", "least_power"))
-    for resource, weight in wishes.even_load.resources if wishes.even_load.weight else ():
+    even, further = wishes.even_load, wishes.even_load.resources
+    for what in unlisted(cluster, further if even.weight else ()):
+        yield Remark(what, section=("objectives", "even_load", "resources"))
+    for resource, weight in even.weights if even.weight else ():
         used = sum(cluster.used(host, resource) for host in cluster.hosts)
-        if weight and (used <= 0 or sum(host.usable(resource) for host in cluster.hosts) <= 0):
+        has_any = sum(host.usable(resource) for host in cluster.hosts) > 0
+        if weight and (used <= 0 or not has_any) and (has_any or resource not in further):
             why = "nobody uses any" if used <= 0 else "no host has any"
-            yield Remark(f"evenness of {resource} cannot matter: {why}", section=("objectives", "even_load", resource))
+            inside = ("resources", resource) if resource in further else (resource,)
+            yield Remark(f"evenness of {resource} cannot matter: {why}", section=("objectives", "even_load", *inside))
+    power = wishes.least_power
+    if power.weight and power.planned_load and not any(host.power and host.power.varies for host in cluster.hosts):
+        what = "planned_load cannot matter: no host says what it draws under load (`power: {watts: [...]}`)"
+        yield Remark(what, section=("objectives", "least_power", "planned_load"))
 
 
 def _idle_wishes(cluster: Cluster, policy: Policy) -> Iterator[Remark]:

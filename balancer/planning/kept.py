@@ -51,6 +51,8 @@ def _short_without(later: Cluster, host: Host, policy: Policy) -> str:
     on = [other for other in later.hosts if other.is_on and not other.is_being_emptied]
     others = [other for other in on if other.name != host.name]
     for resource, share in policy.headroom.shares:
+        if any(resource not in dict(policy.headroom.shares_on(other)) for other in others):
+            continue
         room = sum(share * other.usable(resource) - later.used(other, resource) for other in others)
         need = sum(vm.need(resource) for vm in later.guests_of(host.name))
         if need > room:

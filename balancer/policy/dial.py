@@ -23,6 +23,7 @@ DIAL: Mapping[str, tuple[float | None, ...]] = {
     # At 1 wishes weigh nothing, so that a plan that mends a promise carries no other move along.
     "objectives.even_load.weight": (0.0, None, None, None, None),
     "objectives.least_power.weight": (0.0, None, None, None, None),
+    "objectives.little_wait.weight": (0.0, None, None, None, None),
     # The price of a move holds most gains back at 2 and only ties at 5. At 1 no wish at all pays for one.
     "objectives.few_moves.weight": (100.0, 0.10, 0.02, 0.01, 0.001),
     # No placement gains a whole J of 1.0 by weights that sum to about 1.

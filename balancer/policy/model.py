@@ -20,7 +20,7 @@ from balancer.domain.shapes import Cost, Shape
 from balancer.domain.tariff import Tariff
 from balancer.domain.value import Amount, Count, Flag, Name, Share, Value
 from balancer.domain.violation import Violation
-from balancer.objectives import EvenLoad, FewMoves, LeastPower
+from balancer.objectives import EvenLoad, FewMoves, LeastPower, LittleWait, Objective
 from balancer.policy.dial import Aggressiveness, dialled, sets
 from balancer.policy.pace import Budget, Stability
 from balancer.policy.parts import deep, part_of
@@ -38,15 +38,22 @@ class Objectives(Value):
     least_power: LeastPower = Field(
         default=LeastPower(), description="keep few hosts on, the hungriest first to go", examples=[{"weight": 0.3}]
     )
+    little_wait: LittleWait = Field(
+        default=LittleWait(), description="let guests wait little for a core", examples=[{"weight": 1.0}]
+    )
     few_moves: FewMoves = Field(default=FewMoves(), description="move little", examples=[{"weight": 0.02}])
+
+    @property
+    def wishes(self) -> tuple[Objective, ...]:
+        return self.even_load, self.least_power, self.little_wait, self.few_moves
 
     def lower(self, now: Cluster) -> Iterable[Cost]:
         """Say all wishes in the solver's cost shapes."""
-        return [cost for wish in (self.even_load, self.least_power, self.few_moves) for cost in wish.lower(now)]
+        return [cost for wish in self.wishes for cost in wish.lower(now)]
 
     def score(self, now: Cluster, later: Cluster) -> float:
         """Return J: what `later` costs when it is reached from `now`."""
-        return sum(wish.score(now, later) for wish in (self.even_load, self.least_power, self.few_moves))
+        return sum(wish.score(now, later) for wish in self.wishes)
 
 
 WISHES = Objectives(even_load=EvenLoad(weight=1.0), least_power=LeastPower(weight=0.3), few_moves=FewMoves(weight=0.02))

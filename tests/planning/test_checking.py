@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from balancer.domain.cluster import Cluster
+from balancer.domain.host import Power
 from balancer.formats.reading import read_text
 from balancer.planning.checking import hosts_implied, remarks
 from balancer.policy import Policy
@@ -90,6 +91,30 @@ def test_weights_that_cannot_matter() -> None:
     idle = cluster("h1 64: a=8/0 | h2 64:")
     assert [about for about, _ in said(idle, policy())] == ["objectives.even_load.cpu"]
     assert [about for about, _ in said(awake, policy(objectives="{}"))] == ["objectives"]
+
+
+def test_resources_that_no_host_has() -> None:
+    seen = cluster("h1 64: a=8/2 | h2 64:")
+    for name in ("h1", "h2"):
+        seen = seen.with_host(name, resources={"network_mib_per_s": 1000.0, "disk_mib_per_s": 500.0})
+    mistyped = policy(objectives="{even_load: {weight: 1.0, resources: {netwrok_mib_per_s: 0.5}}}")
+    assert said(seen, mistyped) == [
+        (
+            "objectives.even_load.resources",
+            "no host lists `netwrok_mib_per_s` under `resources`; did you mean `network_mib_per_s`?",
+        )
+    ]
+    unused = policy(objectives="{even_load: {weight: 1.0, resources: {disk_mib_per_s: 0.5}}}")
+    assert [about for about, _ in said(seen, unused)] == ["objectives.even_load.resources.disk_mib_per_s"]
+    capped = policy("{kind: cap, name: c, hosts: [h1], resources: {gpu: 0.5}}")
+    assert ("c", "no host lists `gpu` under `resources`") in said(seen, capped)
+
+
+def test_watts_at_the_planned_load_that_nobody_knows() -> None:
+    saving = policy(objectives="{least_power: {weight: 1.0, planned_load: true}}")
+    seen = cluster("h1 64: a=8/2 | h2 64:")
+    assert [about for about, _ in said(seen, saving)] == ["objectives.least_power.planned_load"]
+    assert said(seen.with_host("h1", power=Power(idle_watts=90, peak_watts=200)), saving) == []
 
 
 def test_a_reserve_that_leaves_nothing_to_save() -> None:
