@@ -174,6 +174,11 @@ class Cluster(Value):
         """The subjects of doubts, `host:h7` or `vm:db1`."""
         return frozenset(doubt.subject for doubt in self.doubts)
 
+    @cached_property
+    def doubted_hosts(self) -> frozenset[str]:
+        """The names of the hosts that are in doubt."""
+        return frozenset(host.name for host in self.hosts if self.is_doubted(host))
+
     def doubts_about(self, *subjects: str) -> str:
         """Say what is doubted of some subjects, in words; empty where nothing is."""
         about = [doubt for doubt in self.doubts if doubt.subject in subjects]
@@ -181,6 +186,8 @@ class Cluster(Value):
 
     def is_frozen(self, vm: Vm) -> bool:
         """Whether a doubt about the guest, its host or its goal forbids to touch it."""
+        if not self.doubted:
+            return False
         ends = {f"vm:{vm.name}", f"host:{vm.host}"} | ({f"host:{vm.moving_to}"} if vm.moving_to else set())
         return bool(ends & self.doubted)
 
@@ -245,11 +252,14 @@ class Cluster(Value):
 
     def _guests_with(self, changed: Mapping[str, Vm], touched: set[str]) -> Mapping[str, tuple[Vm, ...]]:
         """Return the guests of all hosts, those of the touched ones put together anew."""
+        came: dict[str, list[Vm]] = defaultdict(list)
+        for vm in changed.values():
+            for end in _ends(vm):
+                came[end].append(vm)
         guests = dict(self._guests)
         for host in touched:
-            here = {vm.name: vm for vm in guests.get(host, ()) if vm.name not in changed}
-            here |= {name: vm for name, vm in changed.items() if host in _ends(vm)}
-            guests[host] = tuple(sorted(here.values(), key=lambda vm: self._place_of_vm[vm.name]))
+            here = [vm for vm in guests.get(host, ()) if vm.name not in changed]
+            guests[host] = tuple(sorted([*here, *came[host]], key=lambda vm: self._place_of_vm[vm.name]))
         return guests
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from balancer.domain.host import Host
@@ -46,19 +47,26 @@ def _what_is_missing(vm: Vm, host: Host) -> str:
 
 
 def reach_of(vms: Iterable[Vm], hosts: tuple[Host, ...], anew: bool = False) -> Iterator[tuple[Vm, frozenset[str]]]:
-    """Return for each guest the hosts that it could run on; asked once for guests that cannot differ.
+    """Return for each guest the hosts that it could run on; asked once for guests and hosts that cannot differ.
 
     anew: where it could be started, should it be lost; its own host is then no better than it looks
     """
-    ask = why_could_not_start if anew else why_cannot_run
     homes = {host.name: host for host in hosts}
-    answers: dict[tuple[object, ...], frozenset[str]] = {}
+    alike: dict[tuple[object, ...], list[Host]] = defaultdict(list)
+    for host in hosts:
+        alike[host.cpu_model, host.cpu_digest, host.networks, host.pools].append(host)
+    starts: dict[tuple[object, ...], frozenset[str]] = {}
+    runs: dict[tuple[frozenset[str], str], frozenset[str]] = {}
     for vm in vms:
-        kind = (vm.cpu_mode, vm.cpu_models, vm.networks, vm.pools, vm.host)
-        if kind not in answers:
-            home = homes[vm.host]
-            answers[kind] = frozenset(host.name for host in hosts if not ask(vm, home, host))
-        yield vm, answers[kind]
+        home = homes[vm.host]
+        kind = (vm.cpu_mode, vm.cpu_models, vm.networks, vm.pools, home.cpu_model, home.cpu_digest)
+        if kind not in starts:
+            able = [group for group in alike.values() if not why_could_not_start(vm, home, group[0])]
+            starts[kind] = frozenset(host.name for group in able for host in group)
+        reach = starts[kind]
+        if not anew and home.name not in reach:
+            reach = runs.setdefault((reach, home.name), reach | {home.name})
+        yield vm, reach
 
 
 def islands(hosts: tuple[Host, ...]) -> tuple[frozenset[str], ...]:

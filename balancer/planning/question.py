@@ -163,7 +163,7 @@ def all_why_not_asleep(cluster: Cluster, host: Host, policy: Policy, memory: Mem
         yield Kept(subject=subject, because=Because.FROZEN, detail=f"freeze: {policy.freeze}")
     if host.may_sleep is False:
         yield Kept(subject=subject, because=Because.MAY_NOT_SLEEP)
-    if cluster.doubted - {subject} or any(cluster.is_doubted(h) for h in cluster.hosts if h.name != host.name):
+    if cluster.doubted - {subject} or cluster.doubted_hosts - {host.name}:
         yield Kept(subject=subject, because=Because.DOUBTS_ELSEWHERE)
     blocked = host.sleep_blocked_by or _why_not_trusted(cluster, host, policy)
     if blocked:

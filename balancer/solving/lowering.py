@@ -36,7 +36,7 @@ def arrays_of(problem: Problem) -> Arrays:
     units = units_of(problem)
     places = {host.name: place for place, host in enumerate(cluster.hosts)}
     unit_of_vm = {vm.name: place for place, unit in enumerate(units.members) for vm in unit}
-    resources = _resources(problem)
+    resources = resources_of(problem)
     need = _table([[sum(vm.need(r) for vm in unit) for r in resources] for unit in units.members], len(resources))
     home = np.array([places[unit[0].host] for unit in units.members], dtype=np.int64)
     usable = _table([[host.usable(r) for r in resources] for host in cluster.hosts], len(resources))
@@ -88,7 +88,7 @@ def arrays_of(problem: Problem) -> Arrays:
     )
 
 
-def _resources(problem: Problem) -> tuple[Resource, ...]:
+def resources_of(problem: Problem) -> tuple[Resource, ...]:
     """Return every resource that some shape or cost speaks of."""
     spoken: set[Resource] = {s.resource for s in (*problem.shapes, *problem.costs) if hasattr(s, "resource")}
     spoken |= {resource for s in problem.shapes if isinstance(s, Losses) for resource, _ in s.shares}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from balancer.domain.cluster import Cluster
-from balancer.domain.host import CPU, MEMORY, Host
+from balancer.domain.host import CPU, MEMORY, Host, Resource
 from balancer.domain.shapes import (
     AllowedHosts,
     AtMost,
@@ -30,6 +30,7 @@ from balancer.domain.shapes import (
     Together,
 )
 from balancer.domain.vm import Vm
+from balancer.solving.lowering import resources_of
 from balancer.solving.problem import Problem
 
 EXCHANGES_PER_POD = 4
@@ -82,27 +83,33 @@ def _kind(host: Host) -> tuple[object, ...]:
 
 def _level(cluster: Cluster, dealt: list[list[str]], loose: set[str]) -> None:
     """Exchange hosts of one kind between the fullest pod and the emptiest, so that all pods are about equally full."""
-    share = {
-        host.name: np.array([min(cluster.utilisation(host, r), 2.0) for r in (CPU, MEMORY)]) for host in cluster.hosts
-    }
-    kind = {host.name: _kind(host) for host in cluster.hosts}
-    sums = np.array([sum((share[name] for name in names), np.zeros(2)) for names in dealt])
+    shares = {host.name: [min(cluster.utilisation(host, r), 2.0) for r in (CPU, MEMORY)] for host in cluster.hosts}
+    kinds = _numbered_kinds(cluster.hosts, loose)
+    share_of = [np.array([shares[name] for name in names]) for names in dealt]
+    kind_of = [np.array([kinds[name] for name in names]) for names in dealt]
+    sums = np.array([share.sum(axis=0) for share in share_of])
     for turn in range(EXCHANGES_PER_POD * len(dealt)):
         resource = turn % 2
         full, empty = int(sums[:, resource].argmax()), int(sums[:, resource].argmin())
         apart = sums[full] - sums[empty]
-        pairs = [
-            (float(((apart - 2 * (share[one] - share[other])) ** 2).sum()), one, other)
-            for one in dealt[full]
-            for other in dealt[empty]
-            if kind[one] == kind[other] and {one, other} <= loose
-        ]
-        left, one, other = min(pairs, default=(np.inf, "", ""))
-        if left >= float((apart**2).sum()) - 1e-9:
+        left = apart - 2 * (share_of[full][:, None] - share_of[empty])
+        may = (kind_of[full][:, None] == kind_of[empty]) & (kind_of[full] >= 0)[:, None]
+        far = np.where(may, left[..., 0] ** 2 + left[..., 1] ** 2, np.inf)
+        one, other = divmod(int(far.argmin()), far.shape[1])
+        if far[one, other] >= float((apart**2).sum()) - 1e-9:
             continue
-        dealt[full][dealt[full].index(one)], dealt[empty][dealt[empty].index(other)] = other, one
-        sums[full] += share[other] - share[one]
-        sums[empty] += share[one] - share[other]
+        change = share_of[empty][other] - share_of[full][one]
+        dealt[full][one], dealt[empty][other] = dealt[empty][other], dealt[full][one]
+        share_of[full][one] += change
+        share_of[empty][other] -= change
+        sums[full] += change
+        sums[empty] -= change
+
+
+def _numbered_kinds(hosts: Iterable[Host], loose: set[str]) -> dict[str, int]:
+    """Return a number for each kind of host; -1 for hosts that stay in their pod."""
+    numbers: dict[tuple[object, ...], int] = {}
+    return {h.name: numbers.setdefault(_kind(h), len(numbers)) if h.name in loose else -1 for h in hosts}
 
 
 def pods_between(cluster: Cluster, pods: Sequence[Pod], size: int) -> list[Pod]:
@@ -168,11 +175,11 @@ def _bound_together(problem: Problem) -> Iterable[list[str]]:
 
 def parts_of_problem(problem: Problem, pods: Sequence[Pod]) -> list[Problem]:
     """Return each pod's part of a problem; its budget is the whole one, to be shared out by whoever asks."""
-    shapes, costs = _shapes_of_pods(problem, pods), _costs_of_pods(problem, pods)
+    shapes, costs, resources = _shapes_of_pods(problem, pods), _costs_of_pods(problem, pods), resources_of(problem)
     return [
         replace(
             problem,
-            cluster=_part_of_cluster(problem.cluster, pod),
+            cluster=_part_of_cluster(problem.cluster, pod, resources),
             shapes=tuple(shapes[place]),
             costs=tuple(costs[place]),
             may_move=(problem.may_move & pod.vms) - _parted(shapes[place], pod),
@@ -183,9 +190,9 @@ def parts_of_problem(problem: Problem, pods: Sequence[Pod]) -> list[Problem]:
     ]
 
 
-def _part_of_cluster(cluster: Cluster, pod: Pod) -> Cluster:
-    hosts = tuple(host for host in cluster.hosts if host.name in pod.hosts)
-    vms = tuple(vm for name in pod.hosts for vm in cluster.guests_of(name) if vm.name in pod.vms and vm.host == name)
+def _part_of_cluster(cluster: Cluster, pod: Pod, resources: Iterable[Resource]) -> Cluster:
+    hosts = tuple(cluster.host(name) for name in sorted(pod.hosts))
+    vms = tuple(vm for h in hosts for vm in cluster.guests_of(h.name) if vm.name in pod.vms and vm.host == h.name)
     # What was seen has been validated; a part of it needs no second look.
     part = Cluster.model_construct(
         schema_=cluster.schema_,
@@ -197,6 +204,9 @@ def _part_of_cluster(cluster: Cluster, pod: Pod) -> Cluster:
         doubts=cluster.doubts,
     )
     part.__dict__["_fixed"] = cluster._fixed
+    # Guests that arrive from another pod are load here too.
+    part.__dict__["_used"] = {(host.name, r): cluster.used(host, r) for host in hosts for r in resources}
+    part.__dict__["doubted"] = cluster.doubted
     return part
 
 
