@@ -11,7 +11,7 @@ from balancer.solving.arrays import Arrays, Bools
 from balancer.solving.bound import is_proved
 from balancer.solving.descent import Work, descend
 from balancer.solving.exact import solve_exactly
-from balancer.solving.priced import Prices
+from balancer.solving.priced import Prices, worth_keeping_on
 from balancer.solving.problem import LEAST_SHAKES, Effort
 from balancer.solving.score import Score, Solution, score
 from balancer.solving.search import better, search, shake
@@ -40,15 +40,20 @@ class Found:
         return is_proved(self.score, self.now, self.bound)
 
 
-def decide(arrays: Arrays, effort: Effort, seed: int, is_pod: bool = False) -> Found:
+def decide(
+    arrays: Arrays, effort: Effort, seed: int, is_pod: bool = False, prices: Prices | None = None
+) -> Found:
     """Find the best placement within the budget, never worse than today's, and say how far from the best it can be.
 
     is_pod: somebody else says how far the whole is from the best
+    prices: those of the whole, which say which hosts of a pod stay on
     """
     now = score(arrays, Solution.today(arrays))
     work = Work(effort.iterations)
     if is_pod and not _needs_advice(arrays, now):
         flow = Flow(arrays.on_today, None, 0)
+    elif is_pod and prices is not None and _prices_advise(arrays, now):
+        return _priced_pod(arrays, effort, seed, prices, work, now)
     else:
         flow = advise(arrays, seed) if is_pod else solve_flow(arrays, effort, seed)
     best = _searched(arrays, effort, seed, flow, work, now)
@@ -69,6 +74,26 @@ def _needs_advice(arrays: Arrays, now: Score) -> bool:
     """Whether it matters which hosts are on: evenness alone wakes one at most."""
     may_matter = arrays.on_cost.any() or arrays.may_wake.any() or arrays.counts or arrays.losses
     return bool(may_matter) or not now.breaks_nothing
+
+
+def _prices_advise(arrays: Arrays, now: Score) -> bool:
+    """Whether what hosts cost and hold says which of them stay on, and no promise that counts them."""
+    loads = any(family.whole >= 0 for family in arrays.families)
+    return now.breaks_nothing and not (arrays.counts or arrays.losses or loads or arrays.must.any())
+
+
+def _priced_pod(arrays: Arrays, effort: Effort, seed: int, prices: Prices, work: Work, now: Score) -> Found:
+    """Search on the hosts that are worth being on, and on a few more where the others cannot be emptied."""
+    best, tried = (now, Solution.today(arrays)), set[bytes]()
+    rng = np.random.default_rng(seed)
+    for headroom in HEADROOMS:
+        wanted = worth_keeping_on(arrays, prices, headroom)
+        if wanted.tobytes() not in tried:
+            tried.add(wanted.tobytes())
+            best, emptied = _tried(arrays, wanted, work, best, rng, effort.is_brief)
+            if emptied:
+                break
+    return Found(best[1], now, best[0], None, 0, work.done, False, prices)
 
 
 def _is_small(arrays: Arrays, effort: Effort) -> bool:

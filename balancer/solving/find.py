@@ -19,6 +19,7 @@ from balancer.solving.score import Score, Solution, score
 
 if TYPE_CHECKING:
     from balancer.solving.pods import Pod
+    from balancer.solving.priced import Prices
 
 PODS_ABOVE = 200  # hosts
 POD_HOSTS = 50  # twice as many take half as long again, and leave half as much undone
@@ -54,8 +55,8 @@ def find_in_pods(problem: Problem) -> Decision:
     from balancer.solving.pods import parts_of_problem, pods_of
 
     pods = pods_of(problem, POD_HOSTS)
-    bound, arrays = _bounded(problem, [arrays_of(part) for part in parts_of_problem(problem, pods)])
-    first = _side_by_side(problem, arrays)
+    bound, arrays, prices = _bounded(problem, [arrays_of(part) for part in parts_of_problem(problem, pods)])
+    first = _side_by_side(problem, arrays, prices)
     decided = [first, *_between(problem, pods, first)]
     now, later = first.now, first.later
     for more in decided[1:]:
@@ -87,13 +88,13 @@ class _Round:
     cut_short: bool
 
 
-def _side_by_side(problem: Problem, arrays: Sequence[Arrays]) -> _Round:
+def _side_by_side(problem: Problem, arrays: Sequence[Arrays], prices: Prices | None) -> _Round:
     """Decide pods in several processes; one that takes too long stays as it is."""
     from balancer.solving.decide import Found, decide
     from balancer.solving.workers import Job, side_by_side
 
     effort = replace(problem.effort, restarts=0, is_brief=True, exact_binaries=0)
-    jobs = [Job(decide, (pod, effort, problem.seed, True)) for pod in arrays]
+    jobs = [Job(decide, (pod, effort, problem.seed, True, prices)) for pod in arrays]
     answers: dict[int, Found | None] = dict(side_by_side(jobs, POD_SECONDS))
     found = {place: answer for place, answer in answers.items() if answer is not None}
     today = [Solution.today(pod) for pod in arrays]
@@ -139,11 +140,13 @@ def _between(problem: Problem, pods: Sequence[Pod], first: _Round) -> list[_Roun
     if not between:
         return []
     parts = parts_of_problem(narrowed, [*between, rest_of(later, between)])[:-1]
-    _, arrays = _bounded(narrowed, [arrays_of(part) for part in parts])
-    return [_side_by_side(narrowed, arrays)]
+    _, arrays, prices = _bounded(narrowed, [arrays_of(part) for part in parts])
+    return [_side_by_side(narrowed, arrays, prices)]
 
 
-def _bounded(problem: Problem, arrays: Sequence[Arrays]) -> tuple[float | None, list[Arrays]]:
+def _bounded(
+    problem: Problem, arrays: Sequence[Arrays]
+) -> tuple[float | None, list[Arrays], Prices | None]:
     """Bound the whole by prices, and share the budget out by what each pod would move at those prices."""
     from balancer.solving.aggregate import advise
     from balancer.solving.pods import budgets
@@ -161,13 +164,13 @@ def _bounded(problem: Problem, arrays: Sequence[Arrays]) -> tuple[float | None, 
         if (prices := advise(pod, problem.seed).prices) is not None
     ]
     if not known:
-        return None, list(arrays)
+        return None, list(arrays), None
     parts, prices = parts_of(arrays, costs, free), mean_prices(known)
     goes = leaving(parts, prices)
     guests, mib = ([float(amounts[at][goes[at]].sum()) for at in cut] for amounts in (parts.guests, parts.mib))
     shares = zip(budgets(budget[0], guests, True), budgets(budget[1], mib, False), strict=True)
     shared = [replace(pod, max_guests=n, max_mib=m) for pod, (n, m) in zip(arrays, shares, strict=True)]
-    return priced_bound(parts, prices, *budget), shared
+    return priced_bound(parts, prices, *budget), shared, prices
 
 
 def _whole_budget(problem: Problem) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from itertools import product
 
 import numpy as np
 
-from balancer.solving.arrays import Arrays, Bools, Floats, Ints
+from balancer.solving.arrays import Arrays, Bools, Floats, Ints, every
 from balancer.solving.score import weighted
 from balancer.solving.tables import Tables, side_by_side
 
@@ -120,15 +120,46 @@ def parts_of(pods: Sequence[Arrays], leave_cost: Floats, can_leave: Bools) -> Pa
 
 def priced_bound(parts: Parts, prices: Prices, max_guests: float, max_mib: float) -> float:
     """Return what no legal placement is cheaper than."""
+    off, on = _costs_of_hosts(parts, prices)
+    best = np.minimum(np.where(parts.may_be_off, off, np.inf), np.where(parts.may_be_on, on, np.inf))
+    spent = sum(p * most for p, most in ((prices.guest, max_guests), (prices.mib, max_mib)) if p > 0)
+    return float(best.sum() + parts.need.sum(axis=0) @ prices.room - spent + parts.constant)
+
+
+def worth_keeping_on(arrays: Arrays, prices: Prices, headroom: float) -> Bools:
+    """Say which hosts stay on at these prices: all that pay for themselves, and then the best until all guests fit.
+
+    headroom: how full, of its limit, each may get
+    """
+    off, on = _costs_of_hosts(parts_of([arrays], _least_leave_costs(arrays), np.ones(len(arrays.home), bool)), prices)
+    gain = np.where(arrays.may_choose, off - on, np.where(arrays.on_today, np.inf, -np.inf))
+    room = np.minimum(arrays.reachable * headroom, arrays.need.sum(axis=0)) - arrays.fixed
+    order = np.argsort(-gain, kind="stable")
+    held = every(np.cumsum(room[order], axis=0) >= arrays.need.sum(axis=0))
+    enough = int(held.argmax()) + 1 if held.any() else len(order)
+    kept = np.zeros(len(order), dtype=bool)
+    kept[order[: max(enough, int((gain > 0).sum()))]] = True
+    return kept & (arrays.on_today | arrays.may_wake)
+
+
+def _least_leave_costs(arrays: Arrays) -> Floats:
+    """What leaving costs each unit at least, beyond what staying does."""
+    rows = np.arange(len(arrays.home))
+    stay = arrays.place_cost[rows, arrays.home]
+    elsewhere = np.where(arrays.allowed, arrays.place_cost, np.inf)
+    elsewhere[rows, arrays.home] = np.inf
+    least = elsewhere.min(axis=1, initial=np.inf)
+    return np.asarray(np.where(np.isfinite(least), least - stay, np.inf), dtype=np.float64)
+
+
+def _costs_of_hosts(parts: Parts, prices: Prices) -> tuple[Floats, Floats]:
+    """What each host costs at least when it is off, and when it is on."""
     sold = _sold(parts, prices)
     hosts = len(parts.on_cost)
     off = np.bincount(parts.home, weights=sold, minlength=hosts) if len(sold) else np.zeros(hosts)
     worth = _worth_of_room(parts, prices.resources, sold)
     room = np.where(prices.room > 0, parts.limit - parts.fixed, 0.0)
-    on = parts.on_cost - weighted(room, prices.room) + _value(parts, worth, sold)
-    best = np.minimum(np.where(parts.may_be_off, off, np.inf), np.where(parts.may_be_on, on, np.inf))
-    spent = sum(p * most for p, most in ((prices.guest, max_guests), (prices.mib, max_mib)) if p > 0)
-    return float(best.sum() + parts.need.sum(axis=0) @ prices.room - spent + parts.constant)
+    return off, parts.on_cost - weighted(room, prices.room) + _value(parts, worth, sold)
 
 
 def leaving(parts: Parts, prices: Prices) -> Bools:
