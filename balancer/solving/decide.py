@@ -93,6 +93,8 @@ def _priced_pod(arrays: Arrays, effort: Effort, seed: int, prices: Prices, work:
             best, emptied = _tried(arrays, wanted, work, best, rng, effort.is_brief)
             if emptied:
                 break
+    else:
+        best = _polished(arrays, best, work)
     return Found(best[1], now, best[0], None, 0, work.done, False, prices)
 
 

@@ -53,6 +53,10 @@ class Groups:
         return twin
 
     @cached_property
+    def has_any(self) -> bool:
+        return bool(self._families or self._companies)
+
+    @cached_property
     def has_soft(self) -> bool:
         return any(f.price is not None for f in self._families) or any(c.price is not None for c in self._companies)
 
@@ -65,6 +69,8 @@ class Groups:
 
     def relocated(self, unit: int, source: int, host: int, at: Ints) -> Ints:
         """Note that a unit went from one host to another; return the units for which more than these two changed."""
+        if unit not in self._families_of and unit not in self._companies_of:
+            return NOBODY
         mates = [NOBODY]
         for place in self._families_of.get(unit, ()):
             mates.append(self._family_moved(place, unit, source, host, at))

@@ -20,7 +20,8 @@ def search(
     """Find a placement with these hosts on; say whether all the others could be switched off.
 
     Hosts are woken, faults eased, hosts emptied (in each of the ways: cheaply, tightly), and the best of that is made
-    cheaper step by step. A brief search takes the first way by which all can be emptied.
+    cheaper step by step. A brief search takes the first way by which all can be emptied, and leaves it at that where
+    they cannot.
     """
     ready = _mended(arrays, wanted, work)
     sleepers = [int(host) for host in np.flatnonzero(~wanted & arrays.may_sleep & ready.on)]
@@ -30,6 +31,8 @@ def search(
         if is_brief and tries[-1][1]:
             break
     state, emptied = min(tries, key=lambda one: (not one[1], score(arrays, one[0].solution())))
+    if is_brief and not emptied:
+        return state.solution(), False
     return descend_dearly(arrays, state.solution(), work, (1.0,) if is_brief else DEAR_FIRST), emptied
 
 

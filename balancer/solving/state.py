@@ -31,6 +31,7 @@ class State:
         self.arriving = np.empty(arrays.allowed.shape, order="F")  # what is worked out anew is one host's column
         self.leaving = np.empty(len(self.at))
         self._scratch: Floats | None = None
+        self._takes_nobody = np.zeros(len(self.on), dtype=bool)  # hosts whose columns say so already
         for host in range(len(self.on)):
             self.refresh_host(host)
 
@@ -42,7 +43,7 @@ class State:
         """Return a second one that can be changed freely."""
         twin = object.__new__(State)
         twin.__dict__.update(self.__dict__)
-        for name in ("at", "on", "closing", "load", "arriving", "leaving"):
+        for name in ("at", "on", "closing", "load", "arriving", "leaving", "_takes_nobody"):
             setattr(twin, name, getattr(self, name).copy(order="K"))
         twin.groups = self.groups.copy()
         twin._scratch = None
@@ -106,7 +107,10 @@ class State:
         mates = self.groups.relocated(unit, source, host, self.at)
         self.refresh_host(source)
         self.refresh_host(host)
-        self._refresh_units(np.append(mates, unit))
+        if len(mates):
+            self._refresh_units(np.append(mates, unit))
+        else:
+            self._refresh_unit(unit)
 
     def switch(self, host: int, on: bool) -> None:
         """Switch a host on or off."""
@@ -131,20 +135,41 @@ class State:
         arrays, load = self.arrays, self.load[host]
         is_here = self.at == host
         if self.on[host] and not self.closing[host]:
-            never = self.blocked[:, host] | arrays.closed_to[:, host] | is_here
+            never = arrays.closed_to[:, host] | is_here
             for resource in range(len(load)):
                 room = arrays.ceiling[host, resource] - load[resource]
                 never |= arrays.need[:, resource] > max(room, 0.0)
             costs = added_cost(arrays, host, load, arrays.need, arrays.need_squared)
             costs += arrays.place_cost[:, host]
-            costs += self.grouping[:, host]
+            if self.groups.has_any:
+                never |= self.blocked[:, host]
+                costs += self.grouping[:, host]
             costs[never] = NEVER
             self.arriving[:, host] = costs
-        else:
+            self._takes_nobody[host] = False
+        elif not self._takes_nobody[host]:
             self.arriving[:, host] = NEVER
+            self._takes_nobody[host] = True
         here = np.flatnonzero(is_here)
         without = added_cost(arrays, host, load, -arrays.need[here], arrays.need_squared[here])
         self.leaving[here] = without - arrays.place_cost[here, host]
+
+    def _refresh_unit(self, unit: int) -> None:
+        """Work out anew where one unit may go: the same as below, without the weight of many."""
+        arrays, need = self.arrays, self.arrays.need[unit]
+        never = arrays.closed_to[unit] | ~self.on | self.closing
+        costs = self.arrays.place_cost[unit].copy()
+        for resource, amount in enumerate(need.tolist()):
+            with_unit = self.load[:, resource] + amount
+            if amount != 0.0:
+                never |= with_unit > arrays.ceiling[:, resource]
+        costs += load_cost(arrays, self.load + need) - load_cost(arrays, self.load)
+        if self.groups.has_any:
+            never |= self.blocked[unit]
+            costs += self.grouping[unit]
+        never[self.at[unit]] = True
+        costs[never] = NEVER
+        self.arriving[unit] = costs
 
     def _refresh_units(self, units: Ints) -> None:
         """Work out anew where some units may go and what they cost there."""

@@ -17,7 +17,7 @@ from balancer.solving.arrays import Bools, Floats, Ints
 from balancer.solving.state import NEVER, State
 from balancer.solving.tables import Tables
 
-PARTNERS = 4, 12  # hosts at least and at most, those with which most could be gained, that a host's units go to
+PARTNERS = 4, 6  # hosts at least and at most, those with which most could be gained, that a host's units go to
 PAIRS = 100_000  # that are weighed at once
 PARTS = 0.02, 0.05, 0.1, 0.2, 0.4  # of a load, tried where costs follow tables
 
