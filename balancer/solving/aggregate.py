@@ -20,11 +20,11 @@ import numpy as np
 import pulp
 
 from balancer.solving import highs
-from balancer.solving.arrays import Arrays, Bools, HostCount
+from balancer.solving.arrays import Arrays, Bools, Floats, HostCount
 from balancer.solving.convex import HostLoad, host_load, refine
 from balancer.solving.families import Family
 from balancer.solving.losses import Loss
-from balancer.solving.priced import Prices
+from balancer.solving.priced import Prices, bound_near, parts_alone
 from balancer.solving.problem import Effort
 from balancer.solving.spare import need_room_for_losses
 
@@ -55,9 +55,13 @@ def solve_flow(arrays: Arrays, effort: Effort, seed: int, mending: bool = False,
         outcome = highs.solve(model.lp, seed=seed, nodes=effort.flow_nodes, gap=gap)
     on = model.hosts_on() if outcome.found else None
     # What had to be stopped proved nothing, but what came before it did.
+    prices = _prices(arrays, relaxed.duals)
     proved = [o.bound + arrays.stuck_cost for o in (relaxed, outcome) if o.bound is not None]
+    if prices is not None:
+        worth = np.maximum(_worth_of_room(arrays, relaxed.duals), prices.resources)
+        proved.append(bound_near(parts_alone(arrays), prices, worth, arrays.max_guests, arrays.max_mib))
     bound = None if mending else max(proved, default=None)
-    return Flow(on, bound, outcome.nodes, outcome.overran, _prices(arrays, relaxed.duals))
+    return Flow(on, bound, outcome.nodes, outcome.overran, prices)
 
 
 def advise(arrays: Arrays, seed: int) -> Flow:
@@ -77,6 +81,13 @@ def _prices(arrays: Arrays, duals: Mapping[str, float]) -> Prices | None:
     need, room = ([duals.get(f"{row}_{r}", 0.0) / _size(arrays, r) for r in resources] for row in ("conserved", "held"))
     budget = -duals.get("budget_guests", 0.0), -duals.get("budget_gib", 0.0) / 1024
     return Prices(np.array(need), np.maximum(room, 0.0), *(max(0.0, price) for price in budget))
+
+
+def _worth_of_room(arrays: Arrays, duals: Mapping[str, float]) -> Floats:
+    """Read from the relaxed model what a unit of room is worth on each host."""
+    hosts, resources = range(len(arrays.hosts)), range(len(arrays.resources))
+    worth = np.array([[duals.get(f"filled_{h}_{r}", 0.0) for r in resources] for h in hosts])
+    return np.asarray(worth / np.where(arrays.usable > 0, arrays.usable, 1.0), dtype=np.float64)
 
 
 def _size(arrays: Arrays, resource: int) -> float:
@@ -170,7 +181,7 @@ class _Model:
             [(self.out[u], float(n)) for u, n in zip(at_home, need, strict=True)]
         )
         arrives = 0 if into is None else (size / usable) * into
-        self.lp += load == float(arrays.fixed[at]) / usable * self.on[host] + stays + arrives
+        self.lp += load == float(arrays.fixed[at]) / usable * self.on[host] + stays + arrives, f"filled_{host}_{resource}"
         total = float(arrays.fixed[at] + arrays.need[:, resource].sum())
         limit, today = float(min(arrays.reachable[at], total)), float(arrays.load_today[at])
         if self.mending and today > limit + arrays.slack[at]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PODS_ABOVE = 200  # hosts
 POD_HOSTS = 50  # twice as many take half as long again, and leave half as much undone
+BUDGET_HOSTS, BUDGET_MOVES = 120, 60  # so many moves are a small budget, and are spent on so many hosts
 POD_SECONDS = 600.0  # for all pods: effort bounds them, the clock has the last word
 PRICED_PODS = 2  # whose prices bound all; pods are alike
 
@@ -56,6 +57,8 @@ def find_in_pods(problem: Problem) -> Decision:
 
     pods = pods_of(problem, POD_HOSTS)
     bound, arrays, prices = _bounded(problem, [arrays_of(part) for part in parts_of_problem(problem, pods)])
+    if prices is not None and _has_small_budget(problem, arrays):
+        return _found_for_budget(problem, arrays, bound, prices)
     first = _side_by_side(problem, arrays, prices)
     decided = [first, *_between(problem, pods, first)]
     now, later = first.now, first.later
@@ -73,6 +76,45 @@ def find_in_pods(problem: Problem) -> Decision:
         nodes=sum(one.nodes for one in decided),
         iterations=sum(one.iterations for one in decided),
         cut_short=any(one.cut_short for one in decided),
+    )
+
+
+def _has_small_budget(problem: Problem, arrays: Sequence[Arrays]) -> bool:
+    """Whether the budget is spent on few hosts, whichever they are; not where something is to be mended first."""
+    guests, mib = _whole_budget(problem)
+    mean_mib = np.concatenate([pod.mib for pod in arrays]).mean() if any(len(pod.mib) for pod in arrays) else 1.0
+    if min(guests, mib / max(mean_mib, 1.0)) > BUDGET_MOVES:
+        return False
+    return all(score(pod, Solution.today(pod)).breaks_nothing for pod in arrays)
+
+
+def _found_for_budget(problem: Problem, arrays: Sequence[Arrays], bound: float | None, prices: Prices) -> Decision:
+    """Decide the hosts where a small budget gains most as one; its model knows best what the budget is worth."""
+    from balancer.solving.decide import decide
+    from balancer.solving.pods import parts_of_problem, pod_for_budget, rest_of
+    from balancer.solving.priced import gains_of_hosts, parts_of, priced_bound
+
+    parts = parts_of(arrays, _leave_costs(problem, arrays), _can_leave(problem, arrays))
+    hosts = [name for pod in arrays for name in pod.hosts]
+    chosen = pod_for_budget(problem.cluster, hosts, gains_of_hosts(parts, prices).tolist(), BUDGET_HOSTS)
+    pod = arrays_of(parts_of_problem(problem, [chosen, rest_of(problem.cluster, [chosen])])[0])
+    found = decide(pod, problem.effort, problem.seed)
+    known = [bound, None if found.prices is None else priced_bound(parts, found.prices, *_whole_budget(problem))]
+    best_bound = max((one for one in known if one is not None), default=None)
+    now = _sum([score(each, Solution.today(each)) for each in arrays])
+    later = Score(now.excess + found.score.excess - found.now.excess, now.cost + found.score.cost - found.now.cost)
+    return Decision(
+        placement=_placement(problem, [pod], [found.solution]),
+        objective_now=now.cost,
+        objective=later.cost,
+        bound=best_bound,
+        excess_now=now.excess,
+        excess=later.excess,
+        proved_optimal=is_proved(later, now, best_bound),
+        gap=norm_gap(later, now, best_bound),
+        nodes=found.nodes,
+        iterations=found.iterations,
+        cut_short=found.cut_short,
     )
 
 
@@ -166,11 +208,14 @@ def _bounded(
     if not known:
         return None, list(arrays), None
     parts, prices = parts_of(arrays, costs, free), mean_prices(known)
+    bound = priced_bound(parts, prices, *budget)
+    if not np.isfinite(budget).any():
+        return bound, list(arrays), prices
     goes = leaving(parts, prices)
     guests, mib = ([float(amounts[at][goes[at]].sum()) for at in cut] for amounts in (parts.guests, parts.mib))
     shares = zip(budgets(budget[0], guests, True), budgets(budget[1], mib, False), strict=True)
     shared = [replace(pod, max_guests=n, max_mib=m) for pod, (n, m) in zip(arrays, shares, strict=True)]
-    return priced_bound(parts, prices, *budget), shared, prices
+    return bound, shared, prices
 
 
 def _whole_budget(problem: Problem) -> tuple[float, float]:

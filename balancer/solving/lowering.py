@@ -37,7 +37,7 @@ def arrays_of(problem: Problem) -> Arrays:
     places = {host.name: place for place, host in enumerate(cluster.hosts)}
     unit_of_vm = {vm.name: place for place, unit in enumerate(units.members) for vm in unit}
     resources = resources_of(problem)
-    need = _table([[sum(vm.need(r) for vm in unit) for r in resources] for unit in units.members], len(resources))
+    need = _needs(units, resources)
     home = np.array([places[unit[0].host] for unit in units.members], dtype=np.int64)
     usable = _table([[host.usable(r) for r in resources] for host in cluster.hosts], len(resources))
     used = _table([[cluster.used(host, r) for r in resources] for host in cluster.hosts], len(resources))
@@ -106,6 +106,15 @@ def _host_counts(shapes: Iterable[Shape], places: dict[str, int]) -> Iterator[Ho
 
 def _table(rows: Sequence[Sequence[float]], columns: int) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(len(rows), columns)
+
+
+def _needs(units: Units, resources: Sequence[Resource]) -> Floats:
+    """What the guests of each unit need together."""
+    need = np.zeros((len(units.members), len(resources)))
+    rows = [row for row, unit in enumerate(units.members) for _ in unit]
+    for column, resource in enumerate(resources):
+        np.add.at(need[:, column], rows, [vm.need(resource) for unit in units.members for vm in unit])
+    return need
 
 
 def _may_sleep(problem: Problem, unit_of_vm: dict[str, int]) -> Bools:

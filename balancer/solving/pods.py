@@ -130,6 +130,14 @@ def _emptiest(cluster: Cluster, names: Names, count: int) -> list[str]:
     return sorted(fullness, key=lambda name: (fullness[name], name))[:count]
 
 
+def pod_for_budget(cluster: Cluster, hosts: Sequence[str], gains: Sequence[float], size: int) -> Pod:
+    """Return the hosts where a small budget gains most, and those that have most room for what they give away."""
+    dear = [name for _, name in sorted((-gain, name) for gain, name in zip(gains, hosts, strict=True))][:size]
+    others = frozenset(hosts).difference(dear)
+    roomy = _emptiest(cluster, others, size // 4)
+    return _with_their_guests(cluster, [frozenset([*dear, *roomy])])[0]
+
+
 def rest_of(cluster: Cluster, pods: Sequence[Pod]) -> Pod:
     """Return what is in none of these pods: it counts in what spans pods, and stays as it is."""
     hosts = frozenset(cluster.host_by_name).difference(*(pod.hosts for pod in pods))

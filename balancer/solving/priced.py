@@ -10,6 +10,11 @@ on  = cost of being on - price of room * room + max over q >= p of
       q * fixed - conjugate of the load cost at q + sum over guests of min(q * need, move cost + p * need)
 
 q is what room is worth on that very host. Any q gives a bound, so it is sought roughly.
+
+A guest that is larger than what a host carries at its best cannot be cut: wherever it is, its host is fuller than that.
+g(L) = load cost - q L is least at some load; one guest of need n > that load costs g(n) - g(least) more, and several on
+one host no less than each alone, because g is convex. Elsewhere q is p at best: a host where room is worth more is
+fuller already.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ from balancer.solving.tables import Tables, side_by_side
 ROUNDS, HALVINGS = 2, 10  # of looking for what room is worth on each host
 ALL_MIXED = 3  # resources up to which every mix of them is a direction; of more, those of one or two
 STEPS = 0.02, 0.005  # by which prices are tried to be higher and lower
+NEAR_STEPS, MOST_STEPS = (0.2, 0.05, 0.01, 0.002), 10  # the same where each try is cheap
+NEARLY = 1e-6  # of a price: less is the solver's rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +71,7 @@ class Parts:
     curve: Floats
     tables: tuple[Tables, ...]
     on_cost: Floats
+    is_on: Bools
     may_be_on: Bools
     may_be_off: Bools
     constant: float
@@ -90,6 +98,31 @@ def sharpened(parts: Parts, prices: Prices, max_guests: float, max_mib: float) -
     return Prices.of_row(row)
 
 
+def bound_near(parts: Parts, prices: Prices, worth: Floats, max_guests: float, max_mib: float) -> float:
+    """Return the best bound at prices near these; `worth` is what room is worth on each host at these.
+
+    A model that cuts guests takes room on other hosts for dearer than it is: a guest that is whole leaves it to them.
+    """
+    is_dearer = worth > prices.resources * (1.0 + NEARLY)
+
+    def bound_at(row: Floats) -> float:
+        others = Prices.of_row(row)
+        shifted = np.where(is_dearer, np.maximum(worth, others.resources), others.resources)
+        return priced_bound(parts, others, max_guests, max_mib, shifted)
+
+    row, best = prices.row, bound_at(prices.row)
+    for step in NEAR_STEPS:
+        for place in np.flatnonzero(row).tolist():
+            for factor in (1.0 + step, 1.0 / (1.0 + step)):
+                for _ in range(MOST_STEPS):
+                    other = row.copy()
+                    other[place] *= factor
+                    if (bound := bound_at(other)) <= best:
+                        break
+                    row, best = other, bound
+    return best
+
+
 def parts_of(pods: Sequence[Arrays], leave_cost: Floats, can_leave: Bools) -> Parts:
     """Lay pods side by side. `leave_cost`, `can_leave`: of each unit, wherever it may go in the whole cluster."""
     starts = np.cumsum([0, *(len(pod.hosts) for pod in pods)])
@@ -111,6 +144,7 @@ def parts_of(pods: Sequence[Arrays], leave_cost: Floats, can_leave: Bools) -> Pa
         curve=np.concatenate([pod.curve for pod in pods]),
         tables=side_by_side([(len(pod.hosts), pod.tables) for pod in pods]),
         on_cost=np.concatenate([pod.on_cost for pod in pods]),
+        is_on=on_today,
         may_be_on=on_today | np.concatenate([pod.may_wake for pod in pods]),
         may_be_off=~on_today | may_sleep,
         constant=float(sum(stay) + sum(pod.stuck_cost for pod in pods)),
@@ -118,12 +152,24 @@ def parts_of(pods: Sequence[Arrays], leave_cost: Floats, can_leave: Bools) -> Pa
     )
 
 
-def priced_bound(parts: Parts, prices: Prices, max_guests: float, max_mib: float) -> float:
-    """Return what no legal placement is cheaper than."""
-    off, on = _costs_of_hosts(parts, prices)
+def priced_bound(
+    parts: Parts, prices: Prices, max_guests: float, max_mib: float, worth: Floats | None = None
+) -> float:
+    """Return what no legal placement is cheaper than; `worth`: what room is worth on each host, where that is known."""
+    off, on = _costs_of_hosts(parts, prices, worth)
     best = np.minimum(np.where(parts.may_be_off, off, np.inf), np.where(parts.may_be_on, on, np.inf))
     spent = sum(p * most for p, most in ((prices.guest, max_guests), (prices.mib, max_mib)) if p > 0)
     return float(best.sum() + parts.need.sum(axis=0) @ prices.room - spent + parts.constant)
+
+
+def gains_of_hosts(parts: Parts, prices: Prices) -> Floats:
+    """Return what each host costs more today than it would at these prices."""
+    off, on = _costs_of_hosts(parts, prices)
+    best = np.minimum(np.where(parts.may_be_off, off, np.inf), np.where(parts.may_be_on, on, np.inf))
+    today = parts.on_cost + weighted(parts.load_today**2 * parts.curve, np.ones(parts.curve.shape[1]))
+    for tables in parts.tables:
+        today = today + tables.on_all(parts.load_today[:, tables.resource])
+    return np.asarray(today * parts.is_on - best, dtype=np.float64)
 
 
 def worth_keeping_on(arrays: Arrays, prices: Prices, headroom: float) -> Bools:
@@ -131,7 +177,7 @@ def worth_keeping_on(arrays: Arrays, prices: Prices, headroom: float) -> Bools:
 
     headroom: how full, of its limit, each may get
     """
-    off, on = _costs_of_hosts(parts_of([arrays], _least_leave_costs(arrays), np.ones(len(arrays.home), bool)), prices)
+    off, on = _costs_of_hosts(parts_alone(arrays), prices)
     gain = np.where(arrays.may_choose, off - on, np.where(arrays.on_today, np.inf, -np.inf))
     room = np.minimum(arrays.reachable * headroom, arrays.need.sum(axis=0)) - arrays.fixed
     order = np.argsort(-gain, kind="stable")
@@ -142,24 +188,34 @@ def worth_keeping_on(arrays: Arrays, prices: Prices, headroom: float) -> Bools:
     return kept & (arrays.on_today | arrays.may_wake)
 
 
-def _least_leave_costs(arrays: Arrays) -> Floats:
-    """What leaving costs each unit at least, beyond what staying does."""
+def parts_alone(arrays: Arrays) -> Parts:
+    """Lay out a cluster that is whole by itself."""
     rows = np.arange(len(arrays.home))
-    stay = arrays.place_cost[rows, arrays.home]
     elsewhere = np.where(arrays.allowed, arrays.place_cost, np.inf)
     elsewhere[rows, arrays.home] = np.inf
-    least = elsewhere.min(axis=1, initial=np.inf)
-    return np.asarray(np.where(np.isfinite(least), least - stay, np.inf), dtype=np.float64)
+    least = elsewhere.min(axis=1, initial=np.inf) - arrays.place_cost[rows, arrays.home]
+    return parts_of([arrays], least, np.isfinite(least))
 
 
-def _costs_of_hosts(parts: Parts, prices: Prices) -> tuple[Floats, Floats]:
+def _costs_of_hosts(parts: Parts, prices: Prices, worth: Floats | None = None) -> tuple[Floats, Floats]:
     """What each host costs at least when it is off, and when it is on."""
     sold = _sold(parts, prices)
     hosts = len(parts.on_cost)
+    if worth is None:
+        worth = _worth_of_room(parts, prices.resources, sold)
+    sold = sold + _uncut_elsewhere(parts, prices.resources)
     off = np.bincount(parts.home, weights=sold, minlength=hosts) if len(sold) else np.zeros(hosts)
-    worth = _worth_of_room(parts, prices.resources, sold)
     room = np.where(prices.room > 0, parts.limit - parts.fixed, 0.0)
     return off, parts.on_cost - weighted(room, prices.room) + _value(parts, worth, sold)
+
+
+def _uncut_elsewhere(parts: Parts, prices: Floats) -> Floats:
+    """What each unit costs at least, wherever it goes, because it cannot be cut."""
+    least = np.full(len(parts.home), np.inf)
+    for curve in np.unique(_plain_curves(parts), axis=0):
+        best = np.divide(prices, 2.0 * curve, out=np.full(len(curve), np.inf), where=curve > 0)
+        least = np.minimum(least, weighted(np.maximum(parts.need - np.maximum(best, 0.0), 0.0) ** 2, curve))
+    return least if len(parts.curve) else np.zeros(len(parts.home))
 
 
 def leaving(parts: Parts, prices: Prices) -> Bools:
@@ -175,13 +231,22 @@ def _sold(parts: Parts, prices: Prices) -> Floats:
     return np.where(parts.can_leave, weighted(parts.need, prices.resources) + parts.leave_cost + spent, np.inf)
 
 
+def _plain_curves(parts: Parts) -> Floats:
+    """Curves of the resources of which nothing else says what load costs: of those is known where they are least."""
+    curves = parts.curve.copy()
+    for tables in parts.tables:
+        curves[:, tables.resource] = 0.0
+    return curves
+
+
 def _value(parts: Parts, worth: Floats, sold: Floats) -> Floats:
     """What a host that is on costs at least, if room on it is worth this much."""
     load = _best_load(parts, worth)
     conjugate = (worth * load - parts.curve * load * load).sum(axis=1)
     for tables in parts.tables:
         conjugate -= tables.on_all(load[:, tables.resource])
-    kept = np.minimum((worth[parts.home] * parts.need).sum(axis=1), sold)
+    uncut = np.maximum(parts.need - load[parts.home], 0.0) ** 2 * _plain_curves(parts)[parts.home]
+    kept = np.minimum((worth[parts.home] * parts.need + uncut).sum(axis=1), sold)
     guests = np.bincount(parts.home, weights=kept, minlength=len(worth)) if len(kept) else np.zeros(len(worth))
     return np.asarray((worth * parts.fixed).sum(axis=1) - conjugate + guests, dtype=np.float64)
 
