@@ -34,12 +34,9 @@ class Apart(OfVms, Constraint):
 
     def lower(self, cluster: Cluster) -> Iterator[Shape]:
         members = frozenset(name for name in self.guests(cluster) if cluster.vm(name).is_active)
-        domains: dict[str, set[str]] = defaultdict(set)
-        for host in cluster.hosts:
-            domains[self._domain(host)].add(host.name)
         if len(members) > self.at_most:
-            for hosts in domains.values():
-                yield AtMost(members, frozenset(hosts), self.at_most, self.price)
+            for hosts in cluster.hosts_across(self.across):
+                yield AtMost(members, hosts, self.at_most, self.price)
 
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Excess is the number of guests too many in one domain."""

@@ -79,6 +79,19 @@ class Cluster(Value):
         return self._labelled[key]
 
     @cached_property
+    def _across(self) -> dict[str, tuple[frozenset[str], ...]]:
+        return {}
+
+    def hosts_across(self, key: str) -> tuple[frozenset[str], ...]:
+        """Return the hosts of each domain across `key`; of hosts that nobody labelled nobody knows that they differ."""
+        if key not in self._across:
+            domains: dict[str | None, set[str]] = defaultdict(set)
+            for host in self.hosts:
+                domains[host.label(key) or None].add(host.name)
+            self._across[key] = tuple(map(frozenset, domains.values()))
+        return self._across[key]
+
+    @cached_property
     def asking(self) -> tuple[tuple[str, Mapping[str, str]], ...]:
         """Guests whose own metadata asks for something, and what."""
         return tuple((vm.name, vm.asks) for vm in self.vms if vm.asks)

@@ -181,7 +181,10 @@ class _Model:
             [(self.out[u], float(n)) for u, n in zip(at_home, need, strict=True)]
         )
         arrives = 0 if into is None else (size / usable) * into
-        self.lp += load == float(arrays.fixed[at]) / usable * self.on[host] + stays + arrives, f"filled_{host}_{resource}"
+        self.lp += (
+            load == float(arrays.fixed[at]) / usable * self.on[host] + stays + arrives,
+            f"filled_{host}_{resource}",
+        )
         total = float(arrays.fixed[at] + arrays.need[:, resource].sum())
         limit, today = float(min(arrays.reachable[at], total)), float(arrays.load_today[at])
         if self.mending and today > limit + arrays.slack[at]:

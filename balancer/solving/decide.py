@@ -40,9 +40,7 @@ class Found:
         return is_proved(self.score, self.now, self.bound)
 
 
-def decide(
-    arrays: Arrays, effort: Effort, seed: int, is_pod: bool = False, prices: Prices | None = None
-) -> Found:
+def decide(arrays: Arrays, effort: Effort, seed: int, is_pod: bool = False, prices: Prices | None = None) -> Found:
     """Find the best placement within the budget, never worse than today's, and say how far from the best it can be.
 
     is_pod: somebody else says how far the whole is from the best

@@ -78,7 +78,9 @@ def facts_of(cluster: Cluster) -> tuple[Shape, ...]:
     names = frozenset(cluster.host_by_name)
     fixed = [AllowedHosts(vm.name, frozenset({vm.host})) for vm in cluster.vms if _is_fixed(vm)]
     closed = [AllowedHosts(vm.name, open_hosts | {vm.host}) for vm in cluster.vms if open_hosts | {vm.host} != names]
-    reach = [AllowedHosts(vm.name, hosts) for vm, hosts in reach_of(cluster.vms, cluster.hosts) if len(hosts) < len(names)]
+    reach = [
+        AllowedHosts(vm.name, hosts) for vm, hosts in reach_of(cluster.vms, cluster.hosts) if len(hosts) < len(names)
+    ]
     awake = [HostMust(host.name, on=True) for host in cluster.hosts if host.is_on and host.may_sleep is False]
     return (*fixed, *closed, *reach, *awake)
 

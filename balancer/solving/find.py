@@ -186,9 +186,7 @@ def _between(problem: Problem, pods: Sequence[Pod], first: _Round) -> list[_Roun
     return [_side_by_side(narrowed, arrays, prices)]
 
 
-def _bounded(
-    problem: Problem, arrays: Sequence[Arrays]
-) -> tuple[float | None, list[Arrays], Prices | None]:
+def _bounded(problem: Problem, arrays: Sequence[Arrays]) -> tuple[float | None, list[Arrays], Prices | None]:
     """Bound the whole by prices, and share the budget out by what each pod would move at those prices."""
     from balancer.solving.aggregate import advise
     from balancer.solving.pods import budgets

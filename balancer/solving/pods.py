@@ -242,6 +242,7 @@ def _places(pods: Sequence[Pod]) -> tuple[Mapping[str, int], Mapping[str, int]]:
 def _shapes_of_pods(problem: Problem, pods: Sequence[Pod]) -> list[list[Shape]]:
     of_host, of_vm = _places(pods)
     found: list[list[Shape]] = [[] for _ in pods]
+    parted: dict[Names, dict[int, Names]] = {}  # groups, by pod: the same group speaks of each host
     for shape in problem.shapes:
         if isinstance(shape, AllowedHosts):
             if shape.vm in of_vm:
@@ -249,6 +250,13 @@ def _shapes_of_pods(problem: Problem, pods: Sequence[Pod]) -> list[list[Shape]]:
         elif isinstance(shape, CapacityShare | HostMust):
             if shape.host in of_host:
                 found[of_host[shape.host]].append(shape)
+        elif isinstance(shape, AtMost) and len(shape.hosts) == 1:
+            place = of_host.get(min(shape.hosts), -1)
+            if shape.vms not in parted:
+                parted[shape.vms] = _by_place(shape.vms, of_vm)
+            members = parted[shape.vms].get(place, frozenset())
+            if len(members) > shape.limit:
+                found[place].append(_crowd(shape, members, shape.hosts, shape.limit))
         else:
             for place, part in _shared_out(shape, problem.cluster, pods, of_host, of_vm):
                 found[place].append(part)
@@ -291,19 +299,16 @@ def _crowds(
     places = [place for place in hosts if place in members]
     inside = [sum(bool(_ends(cluster.vm(name)) & hosts[place]) for name in members[place]) for place in places]
     limits = share_out(shape.limit, inside, [len(members[place]) for place in places])
-    per_guest = None if shape.price is None else shape.price / max(1, len(shape.vms) - shape.limit)
     return [
-        (
-            place,
-            AtMost(
-                members[place],
-                hosts[place],
-                limit,
-                None if per_guest is None else per_guest * max(1, len(members[place]) - limit),
-            ),
-        )
-        for place, limit in zip(places, limits, strict=True)
+        (place, _crowd(shape, members[place], hosts[place], limit)) for place, limit in zip(places, limits, strict=True)
     ]
+
+
+def _crowd(shape: AtMost, members: Names, hosts: Names, limit: int) -> AtMost:
+    """Return a pod's part; each guest too many costs in it what it costs in the whole."""
+    per_guest = None if shape.price is None else shape.price / max(1, len(shape.vms) - shape.limit)
+    price = None if per_guest is None else per_guest * max(1, len(members) - limit)
+    return AtMost(members, hosts, limit, price)
 
 
 def _loads(

@@ -152,9 +152,7 @@ def parts_of(pods: Sequence[Arrays], leave_cost: Floats, can_leave: Bools) -> Pa
     )
 
 
-def priced_bound(
-    parts: Parts, prices: Prices, max_guests: float, max_mib: float, worth: Floats | None = None
-) -> float:
+def priced_bound(parts: Parts, prices: Prices, max_guests: float, max_mib: float, worth: Floats | None = None) -> float:
     """Return what no legal placement is cheaper than; `worth`: what room is worth on each host, where that is known."""
     off, on = _costs_of_hosts(parts, prices, worth)
     best = np.minimum(np.where(parts.may_be_off, off, np.inf), np.where(parts.may_be_on, on, np.inf))

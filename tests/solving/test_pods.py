@@ -9,13 +9,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from balancer.domain.placement import Move
 from balancer.domain.shapes import AtMost, GroupLoad, HostsOn, HostsTouched, Losses, Together
 from balancer.planning.question import ask
 from balancer.policy.model import Policy
 from balancer.solving import Effort, Problem, find_placement
+from balancer.solving.aggregate import advise
 from balancer.solving.find import _bounded, find_in_pods
 from balancer.solving.lowering import arrays_of
-from balancer.solving.pods import budgets, parts_of_problem, pods_of, share_out
+from balancer.solving.pods import Pod, budgets, parts_of_problem, pods_of, share_out
+from balancer.solving.priced import worth_keeping_on
 from balancer.solving.problem import Decision
 from balancer.solving.score import Solution, score
 from tests.bench.clusters import BenchCase, cluster_of, policy_of
@@ -65,7 +68,7 @@ def test_the_bound_by_prices_is_below_that_of_the_model_and_not_far(wish: Wish, 
     problem = replace(question(BenchCase(40, 400, seed=2), wish), max_moves=max_moves)
     whole = find_placement(problem)
     arrays = [arrays_of(part) for part in parts_of_problem(problem, pods_of(problem, 20))]
-    bound, shared = _bounded(problem, arrays)
+    bound, shared, _ = _bounded(problem, arrays)
     assert bound is not None and whole.bound is not None
     assert bound <= whole.bound + 1e-6
     assert bound <= whole.objective
@@ -80,7 +83,7 @@ def test_the_bound_by_prices_holds_for_whatever_was_found(seed: int) -> None:
     problem = random_problem(seed, effort=Effort())
     if score(arrays := arrays_of(problem), Solution.today(arrays)).excess > 0:
         return
-    bound, _ = _bounded(problem, [arrays])
+    bound, *_ = _bounded(problem, [arrays])
     assert bound is None or bound <= find_placement(problem).objective + 1e-6
 
 
@@ -94,6 +97,43 @@ def test_pods_lose_little_and_keep_the_budget(wish: Wish, monkeypatch: pytest.Mo
     assert 0 < len(moves) <= 25
     assert sum(problem.cluster.vm(move.vm).memory_mib for move in moves) <= 300 * 1024
     assert tight.objective < tight.objective_now
+
+
+@pytest.mark.parametrize("wish", [BALANCE, BOTH], ids=str)
+def test_a_small_budget_is_spent_where_it_gains_most(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = replace(question(BenchCase(60, 600), wish), max_moves=10)
+    monkeypatch.setattr("balancer.solving.find.BUDGET_HOSTS", 20)
+    chosen = in_pods(problem, 10, monkeypatch)
+    assert 0 < len(chosen.placement.moves_from(problem.cluster)) <= 10
+    assert is_legal(problem, chosen.placement)
+    assert chosen.objective == pytest.approx(cost_of(problem, chosen.placement.applied_to(problem.cluster)))
+    assert chosen.bound is not None and chosen.bound <= chosen.objective
+    monkeypatch.setattr("balancer.solving.find.BUDGET_MOVES", 0)
+    shared_out = in_pods(problem, 10, monkeypatch)
+    assert chosen.objective_now - chosen.objective > 1.1 * (shared_out.objective_now - shared_out.objective)
+
+
+def test_hosts_that_do_not_pay_for_themselves_are_not_kept_on() -> None:
+    arrays = arrays_of(question(BenchCase(40, 400), FEWEST))
+    prices = advise(arrays, 1).prices
+    assert prices is not None
+    kept, roomy = (worth_keeping_on(arrays, prices, headroom) for headroom in (1.0, 0.9))
+    needed = arrays.need.sum(axis=0)
+    assert (arrays.limit[kept].sum(axis=0) >= needed).all()
+    assert not (np.sort(arrays.limit[kept], axis=0)[:-2].sum(axis=0) >= needed).all()
+    assert roomy.sum() > kept.sum()
+
+
+def test_a_guest_in_flight_from_another_pod_is_load_in_both() -> None:
+    problem = question(BenchCase(12, 60), BALANCE)
+    first, last = problem.cluster.hosts[0].name, problem.cluster.hosts[-1].name
+    flier = problem.cluster.guests_of(first)[0]
+    flying = problem.cluster.while_moving(Move(flier.name, first, last))
+    pods = [Pod(frozenset({h.name}), frozenset(v.name for v in flying.vms if v.host == h.name)) for h in flying.hosts]
+    parts = parts_of_problem(replace(problem, cluster=flying), pods)
+    for name in (first, last):
+        part = next(part.cluster for part in parts if part.cluster.has_host(name))
+        assert part.used(part.host(name), "memory") == flying.used(flying.host(name), "memory")
 
 
 def test_a_host_that_no_pod_can_empty_alone_is_emptied_between_pods(monkeypatch: pytest.MonkeyPatch) -> None:
