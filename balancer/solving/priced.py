@@ -204,7 +204,7 @@ def _costs_of_hosts(parts: Parts, prices: Prices, worth: Floats | None = None) -
     sold = sold + _uncut_elsewhere(parts, prices.resources)
     off = np.bincount(parts.home, weights=sold, minlength=hosts) if len(sold) else np.zeros(hosts)
     room = np.where(prices.room > 0, parts.limit - parts.fixed, 0.0)
-    return off, parts.on_cost - weighted(room, prices.room) + _value(parts, worth, sold)
+    return np.asarray(off, dtype=np.float64), parts.on_cost - weighted(room, prices.room) + _value(parts, worth, sold)
 
 
 def _uncut_elsewhere(parts: Parts, prices: Floats) -> Floats:

@@ -64,14 +64,15 @@ def test_pods_hold_each_host_and_guest_once() -> None:
 
 @pytest.mark.parametrize("wish", WISHES, ids=str)
 @pytest.mark.parametrize("max_moves", [None, 20])
-def test_the_bound_by_prices_is_below_that_of_the_model_and_not_far(wish: Wish, max_moves: int | None) -> None:
+def test_the_bound_by_prices_is_below_what_is_found_and_not_far_from_that_of_the_model(
+    wish: Wish, max_moves: int | None
+) -> None:
     problem = replace(question(BenchCase(40, 400, seed=2), wish), max_moves=max_moves)
     whole = find_placement(problem)
     arrays = [arrays_of(part) for part in parts_of_problem(problem, pods_of(problem, 20))]
     bound, shared, _ = _bounded(problem, arrays)
     assert bound is not None and whole.bound is not None
-    assert bound <= whole.bound + 1e-6
-    assert bound <= whole.objective
+    assert bound <= whole.objective + 1e-9
     assert sum(pod.max_guests for pod in shared) == (max_moves or np.inf)
     achievable = whole.objective_now - whole.bound
     if max_moves is None:
