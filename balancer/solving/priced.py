@@ -182,7 +182,9 @@ def worth_keeping_on(arrays: Arrays, prices: Prices, headroom: float) -> Bools:
     held = every(np.cumsum(room[order], axis=0) >= arrays.need.sum(axis=0))
     enough = int(held.argmax()) + 1 if held.any() else len(order)
     kept = np.zeros(len(order), dtype=bool)
-    kept[order[: max(enough, int((gain > 0).sum()))]] = True
+    # Where load costs nothing, hosts pay by what they hold alone: the prices say which, not how many.
+    pays = (gain > 0) & arrays.curve.any()
+    kept[order[: max(enough, int(pays.sum()))]] = True
     return kept & (arrays.on_today | arrays.may_wake)
 
 
