@@ -80,7 +80,7 @@ def test_nothing_legal_is_better_and_the_bounds_are_below_the_best(seed: int) ->
     if excess_of_cluster(problem, problem.cluster) == 0:
         assert decision.bound is not None and decision.bound <= cost + 2e-6
         assert decision.proved_optimal
-        priced, _ = _bounded(problem, [arrays_of(problem)])
+        priced, *_ = _bounded(problem, [arrays_of(problem)])
         assert priced is None or priced <= cost + 2e-6
 
 
