@@ -16,6 +16,15 @@ Anything else is a fault of ours and keeps its traceback.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Prospect(StrEnum):
+    """Whether it is worth trying again what has failed."""
+
+    NEVER_HERE = "never here"  # neither time nor another try helps: this guest, on that host, as both are
+    LATER = "later"  # something is busy, full or away for the moment
+    UNKNOWN = "unknown"  # nobody can tell
 
 
 class BalancerError(Exception):
@@ -58,7 +67,13 @@ class SiteError(BalancerError):
 
 
 class PlatformError(SiteError):
-    """A hypervisor did not do, or did not answer, what it was asked."""
+    """A hypervisor did not do, or did not answer, what it was asked; `prospect`: whether it may, another time."""
+
+    def __init__(
+        self, subject: str, operation: str, cause: str, way_out: str = "", prospect: Prospect = Prospect.UNKNOWN
+    ) -> None:
+        super().__init__(subject, operation, cause, way_out)
+        self.prospect = prospect
 
 
 class PowerError(SiteError):

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
+from balancer.errors import Prospect
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,16 @@ class MigrationPhase(StrEnum):
 
 @dataclass(frozen=True)
 class MigrationStatus:
-    """What is known of a migration: phase, share of memory that has been copied (0 to 1), error in words."""
+    """What is known of a migration: phase, share of memory that has been copied (0 to 1), error in words.
+
+    `prospect`: whether one that failed is worth trying again.
+    """
 
     phase: MigrationPhase
     share_done: float | None = None
     remaining_mib: float | None = None
     error: str = ""
+    prospect: Prospect = Prospect.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,13 @@ class Platform(Protocol):
 
     def observe(self) -> Cluster:
         """Look at all hosts and guests at the same time."""
+        ...
+
+    def preflight(self, order: MigrationOrder) -> tuple[str, ...]:
+        """Ask both ends afresh what speaks against a migration, in words; empty where nothing does. Touches nothing.
+
+        Raises PlatformError where an end cannot be asked.
+        """
         ...
 
     def begin_migration(self, order: MigrationOrder) -> None:

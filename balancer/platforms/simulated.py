@@ -12,7 +12,7 @@ from balancer.domain.units import in_words
 from balancer.domain.vm import Vm, VmState
 from balancer.errors import PlatformError
 from balancer.platforms.base import MigrationOrder, MigrationPhase, MigrationStatus, Whereabouts
-from balancer.simulation import readings
+from balancer.simulation import laws, readings
 from balancer.simulation.machines import Migration, SimHost
 from balancer.simulation.world import World
 
@@ -110,6 +110,17 @@ class SimulatedPlatform:
 
     # -- moving
 
+    def preflight(self, order: MigrationOrder) -> tuple[str, ...]:
+        move = order.move
+        operation = f"ask what speaks against moving {move.vm} to {move.target}"
+        with self._asking(move.source, operation), self._asking(move.target, operation):
+            guest = self._world.guest_by_id(order.vm_id)
+            if guest is None or guest.host != move.source:
+                return (f"{move.source} has no guest {move.vm} ({order.vm_id})",)
+            wrong_kind = guest.is_active is not (order.kind == "live")
+            kind = f"a {order.kind} migration, and {move.vm} is {guest.state}" if wrong_kind else ""
+            return tuple(filter(None, (kind, laws.why_not_migrate(self._world, guest, move.target))))
+
     def begin_migration(self, order: MigrationOrder) -> None:
         move = order.move
         operation = f"migrate {move.vm} to {move.target}"
@@ -131,6 +142,7 @@ class SimulatedPlatform:
                 share_done=migration.share_done,
                 remaining_mib=migration.work_mib - migration.copied_mib,
                 error=migration.error,
+                prospect=migration.fate.prospect,
             )
 
     def abort_migration(self, order: MigrationOrder) -> None:

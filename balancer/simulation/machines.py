@@ -12,6 +12,7 @@ from typing import Literal
 
 from balancer.domain.host import DEFAULT_MIGRATION_MIB_PER_S, Host, Power
 from balancer.domain.vm import Movable, Vm
+from balancer.errors import Prospect
 
 LoadCurve = Callable[[datetime], float]
 """Cores that a guest would like to use at a time. A pure function, so that any time can be asked."""
@@ -192,6 +193,7 @@ class MigrationFate:
     error: str = ""
     hangs: bool = False
     arrives: bool = False
+    prospect: Prospect = Prospect.UNKNOWN
 
 
 @dataclass(eq=False)

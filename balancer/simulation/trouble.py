@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
+from balancer.errors import Prospect
 from balancer.simulation.machines import BmcFault, Metrics, MigrationFate, SimGuest, SimHost
 
 
@@ -92,9 +93,15 @@ class Trouble:
 
     # -- migrations: what is said here holds for the one in flight, else for the next
 
-    def fail_migration(self, vm: str, at_share: float = 0.5, error: str = "operation failed: lost connection") -> None:
+    def fail_migration(
+        self,
+        vm: str,
+        at_share: float = 0.5,
+        error: str = "operation failed: lost connection",
+        prospect: Prospect = Prospect.UNKNOWN,
+    ) -> None:
         """Let a guest's migration fail once this share has been copied; the guest stays where it was."""
-        self._doom(vm, MigrationFate(stops_at_share=at_share, error=error))
+        self._doom(vm, MigrationFate(stops_at_share=at_share, error=error, prospect=prospect))
 
     def hang_migration(self, vm: str, at_share: float = 0.5) -> None:
         """Let a guest's migration stop half-way and not end before it is aborted."""

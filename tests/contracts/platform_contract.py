@@ -129,6 +129,25 @@ class PlatformContract:
 
     # -- moving
 
+    def test_nothing_speaks_against_a_move_that_works_and_asking_touches_nothing(self, bench: PlatformBench) -> None:
+        order = order_for(bench, bench.runner)
+        assert bench.platform.preflight(order) == ()
+        assert bench.platform.whereabouts(order.vm_id).is_settled_on(bench.hosts[0])
+        assert bench.platform.migration_status(order).phase is MigrationPhase.UNKNOWN
+
+    def test_what_speaks_against_a_move_is_said_before_it_is_begun(self, bench: PlatformBench) -> None:
+        source, target, _ = bench.hosts
+        (why,) = bench.platform.preflight(order_for(bench, bench.sleeper, kind="live"))
+        assert "live migration" in why and "shut off" in why
+        ghost = MigrationOrder(Move("ghost", source, target), "00000000-0000-4000-8000-00000000dead")
+        assert any("ghost" in why for why in bench.platform.preflight(ghost))
+
+    def test_an_end_that_cannot_be_asked_is_no_yes(self, bench: PlatformBench) -> None:
+        order = order_for(bench, bench.runner)
+        bench.make_unreachable(bench.hosts[1])
+        with pytest.raises(PlatformError, match=bench.hosts[1]):
+            bench.platform.preflight(order)
+
     def test_a_guest_in_flight_is_seen_and_counted_at_both_ends(self, bench: PlatformBench) -> None:
         source, target, _ = bench.hosts
         order = begin_slowly(bench)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from balancer.domain.site_file import SiteHost
-from balancer.errors import BalancerError
+from balancer.errors import BalancerError, PlatformError, Prospect
 from balancer.platforms.base import MigrationOrder
 from balancer.platforms.libvirt.knock import knock
 from balancer.platforms.libvirt.library import Connection, Domain, close_quietly, is_alive, library, open_connection
@@ -42,6 +42,7 @@ class RunningMigration:
     ) -> None:
         self.order = order
         self.error = ""
+        self.prospect = Prospect.UNKNOWN
         self.lost = False
         self._source, self._target, self._to, self._guest = source, target, to, guest
         self._thread = threading.Thread(target=self._run, name=f"migration of {order.move.vm}", daemon=True)
@@ -60,6 +61,7 @@ class RunningMigration:
                 self._carry_autostart()
         except BalancerError as error:
             self.error = str(error)
+            self.prospect = error.prospect if isinstance(error, PlatformError) else Prospect.UNKNOWN
 
     def _migrate(self) -> None:
         libvirt, operation = library(), f"migrate {self.order.move.vm} to {self._target.name}"

@@ -95,6 +95,18 @@ class LibvirtPlatform:
 
     # -- moving
 
+    def preflight(self, order: MigrationOrder) -> tuple[str, ...]:
+        move, operation = order.move, f"ask what speaks against moving {order.move.vm} to {order.move.target}"
+        source, target = self._link(move.source, operation), self._link(move.target, operation)
+        guest = source.ask(operation, partial(questions.passenger_of, vm_id=order.vm_id))
+        there = target.ask(operation, partial(questions.presence, vm_id=order.vm_id))
+        reasons = [_why_unfit(order, guest)]
+        if there.is_active:
+            reasons.append(f"{move.vm} is active on {move.target} already; see which of the two is real")
+        if order.vm_id in self._in_flight():
+            reasons.append(f"{move.vm} is on its way already")
+        return tuple(filter(None, reasons))
+
     def begin_migration(self, order: MigrationOrder) -> None:
         move, operation = order.move, f"migrate {order.move.vm} to {order.move.target}"
         source, target = self._link(move.source, operation), self._link(move.target, operation)
@@ -115,12 +127,14 @@ class LibvirtPlatform:
     def migration_status(self, order: MigrationOrder) -> MigrationStatus:
         ours = self._ours(order)
         if ours is not None and not ours.is_running and not ours.lost:
-            return MigrationStatus(MigrationPhase.ENDED, error=ours.error)
+            return MigrationStatus(MigrationPhase.ENDED, error=ours.error, prospect=ours.prospect)
         seen = self._status_at_source(order)
         if ours is not None and ours.is_running:
             # Its thread still waits for the end: until then, what the source says is but the progress.
             return replace(seen, phase=MigrationPhase.RUNNING, error="")
-        return replace(seen, error=ours.error) if ours is not None and seen.phase is MigrationPhase.ENDED else seen
+        if ours is not None and seen.phase is MigrationPhase.ENDED:
+            return replace(seen, error=ours.error, prospect=ours.prospect)
+        return seen
 
     def _status_at_source(self, order: MigrationOrder) -> MigrationStatus:
         """One that was begun by us, or seen under way, and is no more, has ended; of any other nothing is known."""
@@ -184,14 +198,16 @@ def _uri(host: SiteHost) -> str:
 
 def _fit(order: MigrationOrder, operation: str, guest: Passenger | None) -> Passenger:
     """Return the guest if it can leave as ordered; refuse what certainly cannot be begun."""
-    move = order.move
-    if guest is None:
-        raise PlatformError(
-            move.source, operation, f"it has no guest {move.vm} ({order.vm_id})", "look again where it is"
-        )
-    if guest.is_active is not (order.kind == "live"):
-        state = "active" if guest.is_active else "shut off"
-        raise PlatformError(
-            move.source, operation, f"a {order.kind} migration, and the guest is {state}", "plan it anew"
-        )
+    why_unfit = _why_unfit(order, guest)
+    if why_unfit or guest is None:
+        raise PlatformError(order.move.source, operation, why_unfit, "look again where it is, and plan it anew")
     return guest
+
+
+def _why_unfit(order: MigrationOrder, guest: Passenger | None) -> str:
+    """Say why a guest cannot leave as ordered; empty where it can."""
+    if guest is None:
+        return f"it has no guest {order.move.vm} ({order.vm_id})"
+    if guest.is_active is not (order.kind == "live"):
+        return f"a {order.kind} migration, and the guest is {'active' if guest.is_active else 'shut off'}"
+    return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from balancer.errors import PlatformError
+from balancer.errors import PlatformError, Prospect
 from balancer.platforms.libvirt.library import LibvirtError, library
 
 NOT_ANSWERING = "see that the host is on and libvirtd runs, and that its `uri` in the site file is right"
@@ -63,6 +63,38 @@ _WAYS_OUT_BY_WORDS = (
     ("no route to host", NOT_ANSWERING),
 )
 
+_NEVER_CODES = (
+    "VIR_ERR_MIGRATE_UNSAFE",
+    "VIR_ERR_CPU_INCOMPATIBLE",
+    "VIR_ERR_NO_SUPPORT",
+    "VIR_ERR_CONFIG_UNSUPPORTED",
+)
+_NEVER_WORDS = (
+    "no storage pool with matching target path",
+    "migrate guest to the same host",
+    "cannot access storage file",
+    "not compatible with the host cpu",
+    "unsupported machine type",
+    "cannot get interface",
+    "cannot migrate",
+)
+_LATER_CODES = (
+    "VIR_ERR_OPERATION_TIMEOUT",
+    "VIR_ERR_OPERATION_ABORTED",
+    "VIR_ERR_NO_DOMAIN",
+    "VIR_ERR_AGENT_UNRESPONSIVE",
+)
+_LATER_WORDS = (
+    "cannot acquire state change lock",
+    "cannot allocate memory",
+    "hook script execution failed",
+    "failed to connect to remote libvirt",
+    "unable to connect to server at",
+    "connection refused",
+    "no route to host",
+    "timed out",
+)
+
 _LOST_WORDS = ("client socket is closed", "keepalive", "end of file while reading", "broken pipe", "connection reset")
 
 
@@ -70,13 +102,30 @@ def platform_error(host: str, operation: str, error: LibvirtError) -> PlatformEr
     """Turn libvirt's error into ours."""
     # What ssh has said comes in lines.
     said = " ".join(str(error).removeprefix("internal error: ").split())
-    return PlatformError(host, operation, said, way_out(error))
+    return PlatformError(host, operation, said, way_out(error), prospect_of(error))
+
+
+def prospect_of(error: LibvirtError) -> Prospect:
+    """Say whether what has failed may work another time."""
+    said = str(error).lower()
+    if is_lost(error):
+        return Prospect.LATER
+    if _has_code(error, _NEVER_CODES) or any(words in said for words in _NEVER_WORDS):
+        return Prospect.NEVER_HERE
+    if _has_code(error, _LATER_CODES) or any(words in said for words in _LATER_WORDS):
+        return Prospect.LATER
+    return Prospect.UNKNOWN
+
+
+def _has_code(error: LibvirtError, names: tuple[str, ...]) -> bool:
+    libvirt, code = library(), error.get_error_code()
+    return any(code == getattr(libvirt, name, None) for name in names)
 
 
 def unreached(host: str, operation: str, error: OSError) -> PlatformError:
     """Say why a hypervisor could not be spoken to at all."""
     said = error.strerror or str(error)
-    return PlatformError(host, operation, said, _way_out_by_words(said) or NOT_ANSWERING)
+    return PlatformError(host, operation, said, _way_out_by_words(said) or NOT_ANSWERING, Prospect.LATER)
 
 
 def way_out(error: LibvirtError) -> str:
