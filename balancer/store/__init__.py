@@ -6,10 +6,15 @@ from balancer.store.accounts import Accounts
 from balancer.store.audit import Audit
 from balancer.store.database import Database, open_database
 from balancer.store.drains import Drains
+from balancer.store.endings import Endings
+from balancer.store.failures import Failures
+from balancer.store.halts import Halts
 from balancer.store.journal import Journal
 from balancer.store.lease import Lease
 from balancer.store.marks import Marks
 from balancer.store.memory import Memory
+from balancer.store.reservations import Reservations
+from balancer.store.sightings import Sightings
 
 
 class Store:
@@ -24,6 +29,11 @@ class Store:
         self.memory = Memory(database)
         self.drains = Drains(database)
         self.accounts = Accounts(database)
+        self.reservations = Reservations(database)
+        self.endings = Endings(database, self.journal)
+        self.failures = Failures(database)
+        self.halts = Halts(database)
+        self.sightings = Sightings(database)
 
     def close(self) -> None:
         self._database.close()

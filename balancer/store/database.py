@@ -9,12 +9,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from balancer.errors import MissingExtra, StoreError
 from balancer.store.tables import SCHEMA_VERSION, about, metadata
+from balancer.store.upgrades import upgrade
 
 BUSY_SECONDS = 10  # a report being read elsewhere must not make the journal fail at once
 
@@ -56,26 +57,30 @@ class Database:
 
 
 def open_database(url: str, cluster: str) -> Database:
-    """Open the store's database, make it where it is new, and refuse one that is another version's or cluster's."""
+    """Open the store's database: make one that is new, bring an older one up to this version, refuse any other."""
     database = Database(_engine(_parsed(url)))
-    with database.writing("open") as connection:
-        metadata.create_all(connection)
-        row = connection.execute(select(about)).one_or_none()
-        if row is None:
-            connection.execute(insert(about).values(one=1, schema_version=SCHEMA_VERSION, cluster=cluster))
-    if row is not None:
-        _refuse_another(database, row.schema_version, row.cluster, cluster)
+    try:
+        with database.writing("open") as connection:
+            if inspect(connection).has_table(about.name):
+                row = connection.execute(select(about)).one()
+                _refuse_another(database.name, row.schema_version, row.cluster, cluster)
+                if row.schema_version < SCHEMA_VERSION:
+                    upgrade(connection, row.schema_version)
+            else:
+                metadata.create_all(connection)
+                connection.execute(insert(about).values(one=1, schema_version=SCHEMA_VERSION, cluster=cluster))
+    except StoreError:
+        database.close()
+        raise
     return database
 
 
-def _refuse_another(database: Database, version: int, theirs: str, ours: str) -> None:
-    if version != SCHEMA_VERSION:
+def _refuse_another(store: str, version: int, theirs: str, ours: str) -> None:
+    if version > SCHEMA_VERSION:
         way_out = "use the version of balancer that wrote it, or begin with an empty store"
-        database.close()
-        raise StoreError(database.name, "open", f"its schema is {version}, this is {SCHEMA_VERSION}", way_out)
+        raise StoreError(store, "open", f"its schema is {version}, this is {SCHEMA_VERSION}", way_out)
     if ours and theirs and ours != theirs:
-        database.close()
-        raise StoreError(database.name, "open", f"it belongs to cluster {theirs}, not {ours}", "one store per cluster")
+        raise StoreError(store, "open", f"it belongs to cluster {theirs}, not {ours}", "one store per cluster")
 
 
 def _parsed(url: str) -> URL:

@@ -7,12 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, case, func, insert, select, update
 
 from balancer.domain.plan import Action, Step
 from balancer.errors import StoreError
 from balancer.store import lease
 from balancer.store.database import Database
+from balancer.store.reservations import Claim, claim_in
 from balancer.store.tables import journal
 
 
@@ -24,6 +25,16 @@ class EntryState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     UNDONE = "undone"
+
+
+class Phase(StrEnum):
+    """How far one migration has come. What comes before `request` touches nothing, so the journal begins there."""
+
+    PREPARE = "prepare"  # both ends are asked what speaks against it
+    REQUEST = "request"  # room is reserved at the target, it is written down, the source is asked
+    TRANSFER = "transfer"  # memory is copied; the source stays the truth
+    FINALISE = "finalise"  # the job is over; both ends are asked who has the guest
+    COMPLETE = "complete"  # one of them has it: reservation released, what it cost remembered
 
 
 UNSETTLED = (EntryState.BEGUN, EntryState.UNKNOWN)
@@ -41,6 +52,7 @@ class JournalEntry:
     detail: str = ""
     settled_at: datetime | None = None
     id: int = 0
+    phase: Phase | None = None
 
     @property
     def action(self) -> Action:
@@ -65,7 +77,8 @@ class JournalEntry:
         return self.vm == vm
 
     def __str__(self) -> str:
-        return f"{self.step} ({self.state} since {self.at:%H:%M:%S})"
+        phase = f", in {self.phase}" if self.phase and not self.is_settled else ""
+        return f"{self.step} ({self.state} since {self.at:%H:%M:%S}{phase})"
 
 
 class Journal:
@@ -74,32 +87,41 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, entry: JournalEntry, token: int | None = None) -> JournalEntry:
-        """Write down that a step begins now; with a token, only while its lease is held (LeaseLost otherwise)."""
+    def begin(self, entry: JournalEntry, token: int | None = None, claim: Claim | None = None) -> JournalEntry:
+        """Write down that a step begins now; with a token, only while its lease is held (LeaseLost otherwise).
+
+        With a claim room is reserved in the same transaction, or nothing is written at all (Overbooked).
+        """
         with self._database.writing(f"begin {entry.step}") as connection:
             if token is not None:
                 lease.refuse_unless_held(connection, token, entry.at, self._database.name)
             written = connection.execute(insert(journal).values(**_columns(entry)))
             number = written.inserted_primary_key
-        assert number is not None
+            assert number is not None
+            if claim is not None:
+                claim_in(connection, claim, number[0])
         return replace(entry, id=number[0])
+
+    def enter(self, entry: JournalEntry, phase: Phase) -> JournalEntry:
+        """Write down that a migration has come to its next phase."""
+        with self._database.writing(f"write down that step {entry.id} is in {phase}") as connection:
+            connection.execute(update(journal).where(journal.c.id == entry.id).values(phase=phase))
+        return replace(entry, phase=phase)
 
     def settle(self, number: int, state: EntryState, detail: str, at: datetime) -> None:
         """Write down what became of a step; one that is settled stays as it was settled."""
-        settled_at = None if state in UNSETTLED else at
         with self._database.writing(f"settle step {number} of the journal") as connection:
-            still_open = (journal.c.id == number) & journal.c.state.in_(UNSETTLED)
-            values = {"state": state, "detail": detail, "settled_at": settled_at}
-            changed = connection.execute(update(journal).where(still_open).values(**values))
-        if not changed.rowcount:
-            self._refuse_to_settle(number)
+            changed = settle_in(connection, number, state, detail, at)
+        if not changed:
+            self.refuse_unknown(number)
 
     def remark(self, number: int, detail: str) -> None:
         """Add to what is known of a step that has not ended."""
         with self._database.writing(f"remark on step {number} of the journal") as connection:
             connection.execute(update(journal).where(journal.c.id == number).values(detail=detail))
 
-    def _refuse_to_settle(self, number: int) -> None:
+    def refuse_unknown(self, number: int) -> None:
+        """Refuse to settle what was never written; what was settled before is left as it is."""
         entry = self.entry(number)
         if entry is None:
             raise StoreError(self._database.name, f"settle entry {number}", "there is no such entry in the journal")
@@ -129,6 +151,15 @@ class Journal:
             return tuple(map(_entry, connection.execute(question)))
 
 
+def settle_in(connection: Connection, number: int, state: EntryState, detail: str, at: datetime) -> bool:
+    """Write down what became of a step within a transaction; False where it was not open any more."""
+    still_open = (journal.c.id == number) & journal.c.state.in_(UNSETTLED)
+    values: dict[str, Any] = {"state": state, "detail": detail, "settled_at": None if state in UNSETTLED else at}
+    if state is EntryState.DONE:
+        values["phase"] = case((journal.c.phase.is_(None), None), else_=Phase.COMPLETE.value)
+    return bool(connection.execute(update(journal).where(still_open).values(**values)).rowcount)
+
+
 def _columns(entry: JournalEntry) -> dict[str, Any]:
     step = entry.step
     return {
@@ -143,6 +174,7 @@ def _columns(entry: JournalEntry) -> dict[str, Any]:
         "host": step.host,
         "state": entry.state,
         "detail": entry.detail,
+        "phase": entry.phase,
     }
 
 
@@ -156,4 +188,5 @@ def _entry(row: Row[Any]) -> JournalEntry:
         detail=row.detail,
         settled_at=row.settled_at,
         id=row.id,
+        phase=Phase(row.phase) if row.phase else None,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from balancer.store.database import Database
 from balancer.store.tables import departures, intentions, spending, touches, watch, wishes
@@ -65,11 +65,7 @@ class Memory:
     def touch(self, subject: str, at: datetime, failed: bool = False) -> None:
         """Remember that something was moved or switched; a success forgets earlier failures."""
         with self._database.writing(f"remember {subject}") as connection:
-            failures = touches.c.failures + 1 if failed else 0
-            here = touches.c.subject == subject
-            changed = connection.execute(update(touches).where(here).values(last_at=at, failures=failures))
-            if not changed.rowcount:
-                connection.execute(insert(touches).values(subject=subject, last_at=at, failures=int(failed)))
+            touch_in(connection, subject, at, failed)
 
     def touches(self) -> Mapping[str, Touch]:
         """Return when each thing was last touched, by subject."""
@@ -80,7 +76,7 @@ class Memory:
     def spend(self, at: datetime, moves: int, mib: float) -> None:
         """Remember what was spent on moves."""
         with self._database.writing("remember what was spent") as connection:
-            connection.execute(insert(spending).values(at=at, moves=moves, mib=mib))
+            spend_in(connection, at, moves, mib)
 
     def spent_since(self, since: datetime) -> Spent:
         """Return what was spent on moves from a moment on."""
@@ -92,8 +88,7 @@ class Memory:
     def leave(self, subject: str, source: str, at: datetime) -> None:
         """Remember which host a guest left."""
         with self._database.writing(f"remember where {subject} came from") as connection:
-            connection.execute(delete(departures).where(departures.c.subject == subject))
-            connection.execute(insert(departures).values(subject=subject, source=source, at=at))
+            leave_in(connection, subject, source, at)
 
     def departures_since(self, since: datetime) -> tuple[Departure, ...]:
         """Return which hosts guests left from a moment on."""
@@ -133,3 +128,23 @@ class Memory:
         with self._database.reading("read the intentions") as connection:
             rows = connection.execute(select(intentions).order_by(intentions.c.since, intentions.c.host))
             return tuple(Intention(row.host, row.since, row.why) for row in rows)
+
+
+def touch_in(connection: Connection, subject: str, at: datetime, failed: bool) -> None:
+    """Remember that something was moved or switched."""
+    failures = touches.c.failures + 1 if failed else 0
+    here = touches.c.subject == subject
+    changed = connection.execute(update(touches).where(here).values(last_at=at, failures=failures))
+    if not changed.rowcount:
+        connection.execute(insert(touches).values(subject=subject, last_at=at, failures=int(failed)))
+
+
+def spend_in(connection: Connection, at: datetime, moves: int, mib: float) -> None:
+    """Remember what was spent on moves."""
+    connection.execute(insert(spending).values(at=at, moves=moves, mib=mib))
+
+
+def leave_in(connection: Connection, subject: str, source: str, at: datetime) -> None:
+    """Remember which host a guest left."""
+    connection.execute(delete(departures).where(departures.c.subject == subject))
+    connection.execute(insert(departures).values(subject=subject, source=source, at=at))

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Column, DateTime, Dialect, Float, Integer, MetaData, String, Table, Text, TypeDecorator
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class Moment(TypeDecorator[datetime]):
@@ -49,6 +49,7 @@ journal = Table(
     Column("state", String, nullable=False, index=True),
     Column("detail", Text, nullable=False),
     Column("settled_at", Moment),
+    Column("phase", String),  # of a move; since schema 2
     sqlite_autoincrement=True,  # an id is never used again, so that a late report cannot name another entry
 )
 
@@ -184,4 +185,86 @@ draws = Table(
     Column("readings", Integer, nullable=False),
     Column("cpu_share", Float, nullable=False),  # sums, as `watts`
     Column("watts", Float, nullable=False),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("entry", Integer, primary_key=True),  # of the journal; ids are never used again
+    Column("vm_key", String, nullable=False, unique=True),
+    Column("vm", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("target", String, nullable=False, index=True),
+    Column("memory_mib", Float, nullable=False),
+    Column("cpu_cores", Float, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("subject", String, nullable=False),
+    Column("target", String),
+    Column("prospect", String, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+setbacks = Table(
+    "setbacks",
+    metadata,
+    Column("vm_key", String, primary_key=True),
+    Column("target", String, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+shunned = Table(
+    "shunned",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+halts = Table(
+    "halts",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment),
+    Column("who", String, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+give_ups = Table(
+    "give_ups",
+    metadata,
+    Column("entry", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("who", String, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("vm_key", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+strays = Table(
+    "strays",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("vm_key", String, nullable=False),
+    Column("vm", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("target", String, nullable=False),
 )

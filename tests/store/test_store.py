@@ -50,8 +50,8 @@ class TestOpening:
     def test_a_store_of_a_later_version_is_refused(self, store: Store, url: str, tmp_path: Path) -> None:
         store.close()
         with sqlite3.connect(tmp_path / "balancer.db") as raw:
-            raw.execute("UPDATE about SET schema_version = 2")
-        with pytest.raises(StoreError, match="its schema is 2, this is 1"):
+            raw.execute("UPDATE about SET schema_version = 99")
+        with pytest.raises(StoreError, match=r"its schema is 99, this is \d"):
             open_store(url, "lab")
 
     def test_a_file_that_is_no_database_is_refused_in_words(self, tmp_path: Path) -> None:
