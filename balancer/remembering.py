@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.memory import Memory
-from balancer.domain.units import gib
+from balancer.domain.units import count_of, gib
 from balancer.execution import Runner
 from balancer.execution.runner import Held
 from balancer.policy import Policy
@@ -15,9 +16,13 @@ from balancer.stability.budget import HOUR
 from balancer.stability.cool_down import cooling_until
 from balancer.store import Store
 from balancer.store.audit import AuditLine
+from balancer.store.sightings import Sighting, Stray
 
 MISSED_AT_MOST = 3  # intervals without a look; what was wished for before may have come and gone meanwhile
 BALANCER = "balancer"
+SOMEBODY = "somebody else"
+REPEATED_WITHIN = timedelta(days=1)
+REPEATED_OFTEN = 3
 
 
 def recall(store: Store, policy: Policy, now: datetime, runners: Iterable[Runner], watching: bool) -> Memory:
@@ -33,6 +38,8 @@ def recall(store: Store, policy: Policy, now: datetime, runners: Iterable[Runner
     return Memory(
         cooling_until=cooling_until(guests, rules.cooldown_minutes, now),
         failures={key: failures for key, (_, failures) in guests.items() if failures},
+        not_to=_not_to(store, now),
+        moved_by_others=_moved_by_others(store, policy, now),
         came_from={left.subject.removeprefix("vm:"): left.source for left in store.memory.departures_since(since)},
         hosts_cooling_until=cooling_until(hosts, rules.host_cooldown_minutes, now),
         slept_today=store.journal.slept_since(now - timedelta(days=1)),
@@ -49,6 +56,20 @@ def _touched(store: Store, kind: str) -> dict[str, tuple[datetime, int]]:
     """Return last touch and failures in a row of all guests, or of all hosts."""
     touches = (touch for touch in store.memory.touches().values() if touch.subject.startswith(kind))
     return {touch.subject.removeprefix(kind): (touch.last_at, touch.failures) for touch in touches}
+
+
+def _not_to(store: Store, now: datetime) -> dict[str, tuple[str, ...]]:
+    """Return the hosts that each guest is not tried towards for a while."""
+    off: dict[str, tuple[str, ...]] = {}
+    for setback in store.failures.setbacks(now):
+        off[setback.vm_key] = (*off.get(setback.vm_key, ()), setback.target)
+    return off
+
+
+def _moved_by_others(store: Store, policy: Policy, now: datetime) -> dict[str, datetime]:
+    """Return until when guests are left where somebody else has put them."""
+    rest = timedelta(minutes=policy.caution.moved_by_others_minutes)
+    return {stray.vm_key: stray.at + rest for stray in store.sightings.strays_since(now - rest)}
 
 
 def _wanted_since(store: Store, policy: Policy, now: datetime, watching: bool) -> dict[str, datetime] | None:
@@ -78,3 +99,47 @@ def news_of_drains(store: Store, seen: Cluster) -> Iterator[str]:
 def empty_words(host: str) -> str:
     """Say that a host may be worked on."""
     return f"{host} is empty, you may work on it"
+
+
+def news_of_strays(store: Store, seen: Cluster) -> Iterator[str]:
+    """Say which guests were moved without us since they were last seen, and write it down.
+
+    One that an open step of ours moves is left out, and so is one that is on its way, or cannot be seen.
+    """
+    before = store.sightings.all()
+    ours = [entry for entry in store.journal.unsettled() if entry.step.is_move]
+    at_rest = [vm for vm in seen.vms if not vm.is_in_flight and not seen.is_frozen(vm)]
+    settled = [vm for vm in at_rest if not any(entry.concerns(vm.name, vm.id) for entry in ours)]
+    last = {vm.key: before.get(vm.key) for vm in settled}
+    known = {key: sighting for key, sighting in last.items() if sighting is not None and sighting.at < seen.taken_at}
+    moved = [
+        Stray(seen.taken_at, vm.key, vm.name, known[vm.key].host, vm.host)
+        for vm in settled
+        if vm.key in known and known[vm.key].host != vm.host
+    ]
+    fresh = [vm for vm in settled if last[vm.key] is None or (vm.key in known and known[vm.key].host != vm.host)]
+    gone = [] if seen.doubts else [key for key in before.keys() - {vm.key for vm in seen.vms}]
+    if fresh or gone:
+        store.sightings.note((Sighting(vm.key, vm.host, seen.taken_at) for vm in fresh), gone, moved)
+    for stray in moved:
+        store.audit.add(AuditLine(seen.taken_at, SOMEBODY, f"moved {stray} without us", f"vm:{stray.vm}"))
+    if moved:
+        yield _strays_in_words(moved)
+        yield from _repeated(store.sightings.strays_since(seen.taken_at - REPEATED_WITHIN), moved)
+
+
+def _strays_in_words(moved: list[Stray]) -> str:
+    named = ", ".join(map(str, moved[:5])) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
+    return f"{count_of(len(moved), 'guest')} moved without us: {named}; left there for a while"
+
+
+def _repeated(lately: Iterable[Stray], moved: list[Stray]) -> Iterator[str]:
+    """Say that something else keeps moving guests here: two masters would undo each other for ever."""
+    counts = Counter(stray.vm_key for stray in lately)
+    often = {stray.vm: counts[stray.vm_key] for stray in moved if counts[stray.vm_key] >= REPEATED_OFTEN}
+    if often:
+        named = ", ".join(f"{vm} ({times} times)" for vm, times in often.items())
+        yield (
+            f"another balancer or scheduler seems to be at work here: {named} moved without us within a day; "
+            f"let one of the two move guests"
+        )

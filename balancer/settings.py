@@ -20,6 +20,10 @@ class Settings(BaseSettings):
     policy: Path | None = Field(default=None, description="policy file; without one the default policy recommends only")
     secrets: Path = Field(default=Path("/run/secrets"), description="directory of files that `secret_ref: file:` names")
     state: Path = Field(default=Path("."), description="directory for the health file and the embedded history")
+    kill_file: Path | None = Field(
+        default=None,
+        description="while this file exists nothing is begun, waking included; absent: `balancer.stop` in `state`",
+    )
     log_format: Literal["text", "json"] = "text"
     lease_seconds: float = Field(default=60.0, gt=0, description="for how long the right to act is held without a sign")
 

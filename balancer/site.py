@@ -20,7 +20,7 @@ from balancer.domain.site_file import SiteFile
 from balancer.domain.units import gib
 from balancer.domain.violation import Violation, worsened
 from balancer.errors import HistoryError
-from balancer.execution import ActingSite, Gate, Limits, Runner, RunReport, Settled, look, settle_the_past
+from balancer.execution import ActingSite, Events, Gate, Limits, Runner, RunReport, Settled, look, settle_the_past
 from balancer.execution.runner import Held
 from balancer.formats import read
 from balancer.history import open_history
@@ -28,13 +28,15 @@ from balancer.history.base import READING_COLUMNS, History
 from balancer.platforms import open_platform
 from balancer.policy import Policy
 from balancer.power import open_switches
-from balancer.remembering import news_of_drains, recall
+from balancer.remembering import news_of_drains, news_of_strays, recall
 from balancer.store import open_store
 
 if TYPE_CHECKING:
     from balancer.simulation.world import World
 
 log = structlog.get_logger()
+
+KILL_FILE = "balancer.stop"
 
 InForce = Callable[[datetime], Policy]
 """Which policy is in force at a moment: windows open and close, and the file may be changed."""
@@ -48,6 +50,7 @@ class Site:
         self.history = history
         self.is_private = is_private  # nobody else can act on it, so the right to act needs no lease
         self.runners: list[Runner] = []
+        self.events = Events()
 
     @property
     def name(self) -> str:
@@ -85,6 +88,12 @@ class Site:
         if not plan.refused:  # a cycle that could not think says nothing about what is wanted
             self.acting.store.memory.wish({wish.what: wish.since for wish in plan.wanted}, self.clock.now())
         self.note_drains(seen)
+        self.note_strays(seen)
+
+    def note_strays(self, seen: Cluster) -> None:
+        """Say which guests were moved without us since the last look."""
+        for news in news_of_strays(self.acting.store, seen):
+            log.warning(news)
 
     def keep_accounts(self, seen: Cluster, policy: Policy) -> None:
         """Add what the hosts took since the last cycle."""
@@ -117,9 +126,15 @@ class Site:
             is_over = while_acting and policy.mode is not Mode.ACT
             return replace(limits_of(policy), stopped=_mode_now(policy) if is_over else "")
 
-        runner = Runner(self.acting, plan, gate_of(in_force), limits)
+        runner = Runner(self.acting, plan, gate_of(in_force), limits, events=self.events)
         self.runners.append(runner)
         return runner
+
+    @property
+    def why_held(self) -> str:
+        """Say why nothing but waking is begun now: paused, too many failures, the kill file; empty where nothing is."""
+        held = [self.acting.why_killed, *map(str, self.acting.store.halts.in_force(self.clock.now()))]
+        return "; ".join(filter(None, held))
 
     def finish(self, runner: Runner) -> RunReport:
         """Let go of a runner that has ended, and remember what it did."""
@@ -154,6 +169,7 @@ def limits_of(policy: Policy) -> Limits:
     return Limits(
         concurrent_per_host=policy.budget.concurrent_per_host,
         concurrent=policy.budget.concurrent,
+        concurrent_between_sites=policy.budget.concurrent_between_sites,
         migration_deadline_seconds=None if deadline is None else deadline * 60,
         bandwidth_mib_per_s=policy.migration.bandwidth_mib_per_s,
         max_doubts=policy.max_doubts,
@@ -163,6 +179,13 @@ def limits_of(policy: Policy) -> Limits:
         hard_off_allowed=policy.power.hard_off,
         moves_frozen=policy.moves_are_frozen,
         power_frozen=policy.power_is_frozen,
+        back_off_minutes=policy.caution.back_off_minutes,
+        never_here_minutes=policy.caution.never_here_minutes,
+        shun_after=policy.caution.shun_target_after.failures,
+        shun_within_minutes=policy.caution.shun_target_after.within_minutes,
+        shun_minutes=policy.caution.shun_target_after.for_minutes,
+        stop_after=policy.caution.stop_after_failures.failures,
+        stop_within_minutes=policy.caution.stop_after_failures.within_minutes,
     )
 
 
@@ -176,15 +199,23 @@ def gate_of(in_force: InForce) -> Gate:
     return gate
 
 
-def open_site(path: Path, secrets: Path, state: Path, clock: Clock | None = None, world: World | None = None) -> Site:
+def open_site(path: Path, secrets: Path, state: Path, kill_file: Path | None = None) -> Site:
     """Open the site that a site file describes. InputError for the file, SiteError for what it names."""
-    return site_from(read(path, SiteFile), secrets, state, clock or WallClock(), world)
+    return site_from(read(path, SiteFile), secrets, state, WallClock(), kill_file=kill_file)
 
 
-def site_from(file: SiteFile, secrets: Path, state: Path, clock: Clock, world: World | None = None) -> Site:
-    """Open a site from its description."""
+def site_from(
+    file: SiteFile,
+    secrets: Path,
+    state: Path,
+    clock: Clock,
+    world: World | None = None,
+    kill_file: Path | None = None,
+) -> Site:
+    """Open a site from its description; the kill file is looked for in the state directory unless it is named."""
     store = open_store(file.store, file.cluster)
     platform = open_platform(file, clock, world)
     switches = open_switches(file, secrets, world)
     history = open_history(file, state / "history.db", secrets, clock)
-    return Site(ActingSite(file, platform, switches, store, clock), history, is_private=world is not None)
+    acting = ActingSite(file, platform, switches, store, clock, kill_file=kill_file or state / KILL_FILE)
+    return Site(acting, history, is_private=world is not None)

@@ -153,7 +153,7 @@ def _watch(site: Site, runner: Runner, poll_seconds: float) -> None:
             for item in progress.running:
                 if item.step.id not in shown:
                     shown[item.step.id] = bars.add_task(str(item.step), total=1.0, detail="")
-                bars.update(shown[item.step.id], completed=item.share or 0.0, detail=item.detail)
+                bars.update(shown[item.step.id], completed=item.course.share or 0.0, detail=str(item.course))
             for gone in shown.keys() - {item.step.id for item in progress.running}:
                 bars.remove_task(shown.pop(gone))
             site.clock.sleep(poll_seconds)

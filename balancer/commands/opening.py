@@ -38,7 +38,7 @@ def the_site(path: Path | None) -> Iterator[Site]:
         with the_embedded_site() as embedded:
             yield embedded
         return
-    site = open_site(chosen, settings.secrets, settings.state)
+    site = open_site(chosen, settings.secrets, settings.state, settings.kill_file)
     try:
         yield site
     finally:

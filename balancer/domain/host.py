@@ -137,6 +137,8 @@ class Host(Value):
         default=False, description="an operator wants it empty: its guests leave, it is neither put to sleep nor woken"
     )
 
+    shunned: str | None = Field(default=None, description="why no guest is brought here for a while; absent: some may")
+
     @property
     def usable_cores(self) -> float:
         return max(0.0, self.cpu_cores - self.reserved.cpu_cores)
@@ -159,7 +161,7 @@ class Host(Value):
     @property
     def takes_guests(self) -> bool:
         """Whether guests may be moved here now."""
-        return self.state is HostState.UP and not self.cordoned and not self.drained
+        return self.state is HostState.UP and not self.cordoned and not self.drained and self.shunned is None
 
     @property
     def is_being_emptied(self) -> bool:

@@ -14,6 +14,12 @@ class Memory(Value):
 
     cooling_until: dict[str, Moment] = Field(default={}, description="guests that are left in peace, by Vm.key")
     failures: dict[str, Count] = Field(default={}, description="moves that failed in a row, by Vm.key")
+    not_to: dict[str, tuple[str, ...]] = Field(
+        default={}, description="hosts that a guest is not tried towards after failures, by Vm.key"
+    )
+    moved_by_others: dict[str, Moment] = Field(
+        default={}, description="guests that somebody else moved, until when they are left where they were put"
+    )
     came_from: dict[str, str] = Field(default={}, description="hosts that guests left a short while ago, by Vm.key")
     hosts_cooling_until: dict[str, Moment] = Field(default={}, description="hosts switched a short while ago")
     slept_today: dict[str, Count] = Field(default={}, description="how often hosts were put to sleep in 24 hours")

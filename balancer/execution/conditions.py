@@ -89,6 +89,11 @@ def no_open_step(case: Case) -> str:
     return f"a step that touches it has not ended: {naming[0]}" if naming else ""
 
 
+def holds_no_reservation(case: Case) -> str:
+    ends = [each for each in case.site.store.reservations.all() if case.host in {each.source, each.target}]
+    return f"room is reserved for a move that touches it: {ends[0]}" if ends else ""
+
+
 def hypervisor_lists_nothing(case: Case) -> str:
     try:
         reasons = case.site.platform.reasons_to_stay_on(case.host)
@@ -162,6 +167,7 @@ ALWAYS: tuple[Condition, ...] = (
     carries_no_guest,
     nothing_comes_or_goes,
     no_open_step,
+    holds_no_reservation,
     is_cordoned,
     bmc_sees_it_on,
     defines_no_shut_off_guest,

@@ -12,10 +12,11 @@ PATIENCE = 5.0  # times what was predicted
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits on moves and on power; the defaults are those of the policy."""
+    """Limits on moves and on power, and what follows from failures; the defaults are those of the policy."""
 
     concurrent_per_host: int = 2
     concurrent: int = 8
+    concurrent_between_sites: int = 2
     migration_deadline_seconds: float | None = None
     bandwidth_mib_per_s: float | None = None
     max_doubts: float = 0.20
@@ -27,6 +28,13 @@ class Limits:
     power_frozen: bool = False
     stopped: str = ""  # why nothing at all may be begun any more
     poll_seconds: float = 2.0
+    back_off_minutes: float = 30.0
+    never_here_minutes: float = 1440.0
+    shun_after: int = 3
+    shun_within_minutes: float = 60.0
+    shun_minutes: float = 60.0
+    stop_after: int = 5
+    stop_within_minutes: float = 60.0
 
     def why_frozen(self, action: Action) -> str:
         """Say that the policy lets no such step begin for the time being; empty where it does. Waking is always let."""

@@ -15,8 +15,10 @@ from balancer.execution.acting_site import ActingSite
 from balancer.execution.work import power_state
 from balancer.power.base import PowerState
 from balancer.store.drains import Drain
+from balancer.store.failures import Shunned
 from balancer.store.journal import EntryState, JournalEntry
 from balancer.store.marks import HostMarks
+from balancer.store.reservations import Reservation
 
 _AT_THE_SAME_TIME = 16  # BMCs asked: a dead one takes many seconds to be given up
 _WAKES = frozenset({Action.POWER_ON, Action.WAIT_READY})
@@ -26,10 +28,10 @@ def look(site: ActingSite) -> Cluster:
     """Look at all hosts and guests, and explain the silence of those hosts that the balancer knows the reason of."""
     unsettled = site.store.journal.unsettled()
     seen = site.platform.observe()
-    marks, drains = site.store.marks.all(), site.store.drains.all()
+    marks, drains, shunned = site.store.marks.all(), site.store.drains.all(), site.store.failures.shunned(site.now)
     states = _explained(site, seen, marks, drains, unsettled)
     remembered = (_remembered(site, host, marks.get(host.name, HostMarks(host.name)), states) for host in seen.hosts)
-    hosts = tuple(_drained(host) if host.name in drains else host for host in remembered)
+    hosts = tuple(_with_wishes(host, drains, shunned) for host in remembered)
     explained = {f"host:{name}" for name in states}
     doubts = [d for d in seen.doubts if not (d.subject in explained and d.kind == "unreachable")]
     vms = tuple(_at_rest_on_a_sleeper(vm, states) for vm in seen.vms)
@@ -41,7 +43,7 @@ def look(site: ActingSite) -> Cluster:
         links=seen.links,
         doubts=(*doubts, *_open_questions(unsettled)),
     )
-    return _with_journaled_moves(known, unsettled)
+    return _with_reservations(_with_journaled_moves(known, unsettled), site.store.reservations.all())
 
 
 def _explained(
@@ -72,6 +74,15 @@ def _explained(
 def _is_worked_on(seen: Cluster, drains: Mapping[str, Drain], name: str) -> bool:
     """Whether a host is silent because somebody works on it: it was drained, and seen empty before it went silent."""
     return name in drains and drains[name].empty_since is not None and not seen.active_on(name)
+
+
+def _with_wishes(host: Host, drains: Mapping[str, Drain], shunned: Mapping[str, Shunned]) -> Host:
+    """A host that an operator wants empty, or that moves keep failing to reach."""
+    host = _drained(host) if host.name in drains else host
+    if host.name not in shunned:
+        return host
+    shun = shunned[host.name]
+    return host.model_copy(update={"shunned": f"{shun.why}; tried again at {shun.until:%H:%M}"})
 
 
 def _drained(host: Host) -> Host:
@@ -145,6 +156,20 @@ def _with_journaled_moves(cluster: Cluster, unsettled: Iterable[JournalEntry]) -
     """Count a guest at both ends from the moment that its move was written down."""
     moves = [entry.step.move for entry in unsettled if entry.step.is_move]
     return cluster.while_moving(*(move for move in moves if _is_at_its_source(cluster, move)))
+
+
+def _with_reservations(cluster: Cluster, reserved: Iterable[Reservation]) -> Cluster:
+    """Count room that is reserved for a guest which cannot be seen at its target: whoever comes must find it free."""
+    unseen = [each for each in reserved if cluster.has_host(each.target) and not _counts_at(cluster, each)]
+    for each in unseen:
+        kept = cluster.host(each.target).reserved
+        more = {"memory_mib": kept.memory_mib + each.memory_mib, "cpu_cores": kept.cpu_cores + each.cpu_cores}
+        cluster = cluster.with_host(each.target, reserved=kept.model_copy(update=more))
+    return cluster
+
+
+def _counts_at(cluster: Cluster, reservation: Reservation) -> bool:
+    return any(vm.key == reservation.vm_key for vm in cluster.guests_of(reservation.target))
 
 
 def _is_at_its_source(cluster: Cluster, move: Move) -> bool:

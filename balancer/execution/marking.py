@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from balancer.domain.plan import Action
 from balancer.execution.acting_site import ActingSite
-from balancer.execution.report import Ending, Result
+from balancer.execution.report import Course, Ending, Result
 from balancer.store.journal import JournalEntry
 
 
 class Marking:
     """A cordon that is set or lifted."""
 
-    share_done: float | None = None
+    course = Course()
 
     def __init__(self, site: ActingSite, entry: JournalEntry, host: str) -> None:
         self.entry = entry

@@ -1,14 +1,15 @@
 """The life of one migration. How it ended is read from where the guest is, never from an exit code or a time-out.
 
-prepare     the guest, its place and its goal are looked at again (rechecks)
-request     the step is written down, then the source is asked to begin
+prepare     the guest, its place and its goal are looked at again, and both ends are asked what speaks against it
+request     room is reserved at the target and the step is written down; then the source is asked to begin
 transfer    the source stays the truth; how far it has come is polled
-finalise    the job is over: both ends are asked who has the guest
-complete    exactly one of them has it, and the journal says so
+finalise    the job is over: both ends are asked who has the guest, and whether the other one has let go of it
+complete    exactly one of them has it: the journal says so, the room is released, what it cost is remembered
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from balancer.domain.plan import Step
@@ -16,12 +17,13 @@ from balancer.domain.units import in_words
 from balancer.errors import PlatformError
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.limits import Limits
-from balancer.execution.report import Ending, Result
+from balancer.execution.report import Course, Ending, Result
 from balancer.execution.work import is_certainly_off, seconds_since_begun
 from balancer.platforms.base import MigrationOrder, MigrationPhase, MigrationStatus, Whereabouts
-from balancer.store.journal import JournalEntry
+from balancer.store.journal import JournalEntry, Phase
 
 TIME_TO_ABORT_SECONDS = 60.0  # a job that was told to stop still has to clean up at both ends
+_NEWEST = 0.5  # what the last poll counts in the speed that is shown; the rest is what was shown before
 
 
 class Migration:
@@ -29,28 +31,60 @@ class Migration:
 
     def __init__(self, site: ActingSite, entry: JournalEntry, limits: Limits) -> None:
         self.entry = entry
-        self.share_done: float | None = None
+        self.course = Course(entry.phase)
         self._site = site
         self._order = order_of(entry, limits)
         self._deadline_seconds = limits.deadline_of_migration(entry.step.seconds)
-        self._refused = ""
+        self._refused: PlatformError | None = None
         self._abort = ""
+        self._is_asked_for = False
+        self._last: tuple[float, float] | None = None  # seconds since it was begun, MiB that were left then
 
     def request(self) -> None:
         """Ask the source to begin. Refused or not, it has ended only when both ends have been asked."""
         try:
             self._site.platform.begin_migration(self._order)
         except PlatformError as refused:
-            self._refused = str(refused)
+            self._refused = refused
+        else:
+            self._enter(Phase.TRANSFER)
+
+    def give_up(self, why: str) -> None:
+        """Ask for its end because a person wants it. One that cannot be asked now is asked again at the next poll."""
+        if not self._abort and not ask_to_stop(self._site, self._order):
+            self._abort, self._is_asked_for = why, True
 
     def poll(self) -> Ending | None:
         status = status_of(self._site, self._order)
         if status.phase is MigrationPhase.RUNNING:
-            self.share_done = status.share_done
+            self._note(status)
             return self._in_time(status)
-        is_over = status.phase is MigrationPhase.ENDED or bool(self._refused)
-        said = self._abort or self._refused or status.error
-        return ending_of(self._site, self.entry, is_over, said) or self._in_time(status)
+        is_over = status.phase is MigrationPhase.ENDED or self._refused is not None
+        if is_over and self._refused is None:
+            self._enter(Phase.FINALISE)
+        said = self._abort or str(self._refused or "") or status.error
+        ending = ending_of(self._site, self.entry, is_over, said)
+        return self._in_time(status) if ending is None else self._with_prospect(ending, status)
+
+    def _with_prospect(self, ending: Ending, status: MigrationStatus) -> Ending:
+        prospect = self._refused.prospect if self._refused is not None else status.prospect
+        asked_for = self._is_asked_for and ending.result is Result.FAILED and not ending.alarm
+        return replace(ending, prospect=prospect, asked_for=asked_for)
+
+    def _enter(self, phase: Phase) -> None:
+        if self.entry.phase is not phase:
+            self.entry = self._site.store.journal.enter(self.entry, phase)
+            self.course = replace(self.course, phase=phase, seconds_left=None, mib_per_s=None)
+
+    def _note(self, status: MigrationStatus) -> None:
+        now, left = seconds_since_begun(self._site, self.entry), status.remaining_mib
+        speed = self.course.mib_per_s
+        if left is not None and self._last is not None and now > self._last[0]:
+            newest = max(0.0, (self._last[1] - left) / (now - self._last[0]))
+            speed = newest if speed is None else _NEWEST * newest + (1 - _NEWEST) * speed
+        self._last = self._last if left is None else (now, left)
+        seconds_left = left / speed if left is not None and speed else None
+        self.course = Course(self.entry.phase, status.share_done, speed, seconds_left)
 
     def _in_time(self, status: MigrationStatus) -> Ending | None:
         """Let it go on while it has time; then ask for its end; then leave the question open in the journal."""
@@ -106,12 +140,21 @@ def ending_of(site: ActingSite, entry: JournalEntry, is_over: bool, said: str) -
     if len(has_it) > 1:
         return _on_several(where, is_over)
     if has_it == {target}:
-        return Ending(Result.DONE, f"though the job said: {said}" if said else "")
+        return _arrived(where, source, is_over, said)
     if has_it == {source}:
         return Ending(Result.FAILED, said or f"the guest stayed on {source}") if is_over else None
     if has_it:
         return Ending(Result.FAILED, f"the guest is on {has_it.pop()}, where somebody else took it")
     return _nowhere(site, where)
+
+
+def _arrived(where: Whereabouts, source: str, is_over: bool, said: str) -> Ending | None:
+    """The target has the guest: it is done once the source has let go of its definition, or never will."""
+    though = f"though the job said: {said}" if said else ""
+    if source not in where.defined_on:
+        return Ending(Result.DONE, though)
+    left = f"it runs on its target, and its old definition is still on {source}; undefine it there"
+    return Ending(Result.DONE, "; ".join(filter(None, (though, left))), alarm=True) if is_over else None
 
 
 def _on_several(where: Whereabouts, is_over: bool) -> Ending | None:

@@ -7,7 +7,7 @@ from balancer.errors import PlatformError, PowerError
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.identity import identity_now
 from balancer.execution.limits import Limits
-from balancer.execution.report import Ending, Result
+from balancer.execution.report import Course, Ending, Result
 from balancer.execution.work import power_state, seconds_since_begun
 from balancer.power.base import PowerState, PowerSwitch
 from balancer.store.journal import JournalEntry
@@ -16,7 +16,7 @@ from balancer.store.journal import JournalEntry
 class ShuttingDown:
     """A host that was asked to shut down."""
 
-    share_done: float | None = None
+    course = Course()
 
     def __init__(self, site: ActingSite, entry: JournalEntry, switch: PowerSwitch, limits: Limits) -> None:
         self.entry = entry
@@ -79,7 +79,7 @@ class ShuttingDown:
     def _may_be_cut(self) -> bool:
         """Whether the power may be cut: by the policy's word, and only with certainty that no guest came meanwhile."""
         was_empty = self._seen_empty and not self._guests_seen
-        return self._hard_off_allowed and was_empty and not self._was_cut and self._site.may_act
+        return self._hard_off_allowed and was_empty and not self._was_cut and not self._site.why_held()
 
     def _cut(self) -> Ending | None:
         try:

@@ -7,7 +7,7 @@ from balancer.domain.units import in_words
 from balancer.errors import PowerError
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.limits import Limits
-from balancer.execution.report import Ending, Result
+from balancer.execution.report import Course, Ending, Result
 from balancer.execution.work import power_state, seconds_since_begun
 from balancer.power.base import PowerState
 from balancer.store.journal import JournalEntry
@@ -29,7 +29,7 @@ def reasons_against_power_on(site: ActingSite, host: str, limits: Limits) -> lis
 class Waking:
     """A host that was asked to wake, or one that is waited for."""
 
-    share_done: float | None = None
+    course = Course()
 
     def __init__(self, site: ActingSite, entry: JournalEntry, host: str) -> None:
         self.entry = entry
@@ -57,7 +57,7 @@ class Waking:
     def _ask_for_power(self) -> None:
         self._asked += 1
         switch = self._site.switch_of(self._host)
-        if switch is None or not self._site.may_act or (state := power_state(switch)) is PowerState.ON:
+        if switch is None or self._site.why_held(is_waking=True) or (state := power_state(switch)) is PowerState.ON:
             return
         self._was_off = self._was_off or state is PowerState.OFF
         try:

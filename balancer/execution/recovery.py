@@ -10,16 +10,16 @@ from balancer.domain.plan import Action
 from balancer.domain.units import in_words
 from balancer.errors import PlatformError
 from balancer.execution.acting_site import ActingSite
+from balancer.execution.failing import close
 from balancer.execution.limits import Limits
 from balancer.execution.migration import TIME_TO_ABORT_SECONDS, ask_to_stop, ending_of, order_of, status_of
 from balancer.execution.power_on import awake
-from balancer.execution.remembering import remember
 from balancer.execution.report import Ending, Result
 from balancer.execution.runner import Held
 from balancer.execution.work import power_state, seconds_since_begun
 from balancer.platforms.base import MigrationPhase
 from balancer.power.base import PowerState
-from balancer.store.journal import EntryState, JournalEntry
+from balancer.store.journal import EntryState, JournalEntry, Phase
 from balancer.store.marks import CordonedBy, HostMarks
 
 # What our former self asked for in its last instant may still be on its way to the hypervisor or the BMC.
@@ -65,23 +65,39 @@ def settle_the_past(site: ActingSite, limits: Limits | None = None, held: Held |
     """
     limits, held = limits or Limits(), held or Held()
     found = []
+    _give_up_what_is_not_wanted(site, limits, held)
     for entry in site.store.journal.unsettled():
         if entry.id not in held.entries:
             settled = _FIND_OUT[entry.action](site, entry, limits)
-            _write(site, entry, settled)
+            _write(site, entry, settled, limits)
             found.append(settled)
-    return (*found, *_tidied(site, held))
+    return (*found, *_swept(site), *_tidied(site, held))
 
 
-def _write(site: ActingSite, entry: JournalEntry, settled: Settled) -> None:
+def _give_up_what_is_not_wanted(site: ActingSite, limits: Limits, held: Held) -> None:
+    """Ask for the end of orphaned migrations that a person wants given up."""
+    unwanted = site.store.halts.to_give_up()
+    for entry in site.store.journal.unsettled() if unwanted and site.may_act else ():
+        if entry.id in unwanted and entry.id not in held.entries and entry.step.is_move:
+            ask_to_stop(site, order_of(entry, limits))
+
+
+def _swept(site: ActingSite) -> Iterator[Settled]:
+    """Let go of room that is reserved for nothing any more."""
+    still_open = {entry.id for entry in site.store.journal.unsettled()}
+    for gone in site.store.reservations.sweep(site.now, still_open):
+        yield Settled(f"host {gone.target}", Verdict.UNDONE, f"what it had reserved is released: {gone}")
+
+
+def _write(site: ActingSite, entry: JournalEntry, settled: Settled, limits: Limits) -> None:
     if settled.verdict is Verdict.ADOPTED:
         if entry.state is EntryState.UNKNOWN:
             site.store.journal.settle(entry.id, EntryState.BEGUN, settled.words, site.now)
         return
-    # What is remembered comes before the step is closed: killed in between, it is rather counted twice than never.
-    if settled.verdict is not Verdict.UNKNOWN:
-        remember(site, entry, succeeded=settled.verdict is Verdict.DONE)
-    site.store.journal.settle(entry.id, _IN_THE_JOURNAL[settled.verdict], settled.words, site.now)
+    result = {Verdict.DONE: Result.DONE, Verdict.UNKNOWN: Result.UNKNOWN}.get(settled.verdict, Result.FAILED)
+    asked_for = entry.id in site.store.halts.to_give_up()
+    ending = Ending(result, settled.words, settled.alarm, asked_for=asked_for, was_interrupted=True)
+    close(site, entry, ending, _IN_THE_JOURNAL[settled.verdict], limits)
 
 
 def _say(entry: JournalEntry, verdict: Verdict, words: str = "", alarm: bool = False) -> Settled:
@@ -95,9 +111,10 @@ def _move(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
     status = status_of(site, order_of(entry, limits))
     if status.phase is MigrationPhase.RUNNING:
         return _still_running(site, entry, limits)
-    if _is_young(site, entry):
+    was_over = entry.phase is Phase.FINALISE  # our former self has seen the end of the job
+    if not was_over and _is_young(site, entry):
         return _say(entry, Verdict.ADOPTED, "it was asked for a moment ago")
-    is_over = status.phase is MigrationPhase.ENDED or _is_at_rest(site, entry)
+    is_over = was_over or status.phase is MigrationPhase.ENDED or _is_at_rest(site, entry)
     ending = ending_of(site, entry, is_over, status.error)
     if ending is None:
         return _say(entry, Verdict.UNKNOWN, "where the guest is cannot be seen", alarm=True)
@@ -130,10 +147,10 @@ def _is_young(site: ActingSite, entry: JournalEntry) -> bool:
 
 
 def _is_at_rest(site: ActingSite, entry: JournalEntry) -> bool:
-    """Whether the hypervisors list the guest at its source and in no migration."""
+    """Whether the hypervisors list the guest at one of its two ends and in no migration."""
     seen = site.platform.observe()
     vm = next((vm for vm in seen.vms if entry.concerns(vm.name, vm.id)), None)
-    return vm is not None and vm.host == entry.step.source and not vm.is_in_flight and not seen.is_frozen(vm)
+    return vm is not None and vm.host in entry.hosts and not vm.is_in_flight and not seen.is_frozen(vm)
 
 
 # -- power

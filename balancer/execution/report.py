@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from balancer.domain.plan import Step
 from balancer.domain.units import count_of, in_words
-from balancer.store.journal import EntryState
+from balancer.errors import Prospect
+from balancer.store.journal import EntryState, Phase
 
 
 class Result(StrEnum):
@@ -27,11 +28,18 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Ending:
-    """How a piece of work ended, in words; an alarm wants a person."""
+    """How a piece of work ended, in words; an alarm wants a person.
+
+    asked_for: a person wanted it given up, so it is no failure
+    was_interrupted: whether it was ever asked for is not known, since the balancer died meanwhile
+    """
 
     result: Result
     detail: str
     alarm: bool = False
+    prospect: Prospect = Prospect.UNKNOWN
+    asked_for: bool = False
+    was_interrupted: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Outcome:
     ended: datetime
     started: datetime | None = None
     alarm: bool = False
+    phase: Phase | None = None  # of a move: how far it had come
 
     @property
     def seconds(self) -> float | None:
@@ -55,7 +64,8 @@ class Outcome:
         return self.step.seconds
 
     def __str__(self) -> str:
-        return f"{self.step}: {self.result}" + (f", {self.detail}" if self.detail else "")
+        where = f" in {self.phase}" if self.phase and self.result in {Result.FAILED, Result.UNKNOWN} else ""
+        return f"{self.step}: {self.result}{where}" + (f", {self.detail}" if self.detail else "")
 
 
 @dataclass(frozen=True)
@@ -93,13 +103,29 @@ class RunReport:
 
 
 @dataclass(frozen=True)
+class Course:
+    """How far a piece of work has come: share 0 to 1, speed, time left, where these can be seen."""
+
+    phase: Phase | None = None
+    share: float | None = None
+    mib_per_s: float | None = None
+    seconds_left: float | None = None
+
+    def __str__(self) -> str:
+        said = [str(self.phase)] if self.phase else []
+        said += [f"{self.share:.0%}"] if self.share is not None else []
+        said += [f"{self.mib_per_s:.0f} MiB/s"] if self.mib_per_s is not None else []
+        said += [f"{in_words(self.seconds_left)} left"] if self.seconds_left is not None else []
+        return ", ".join(said)
+
+
+@dataclass(frozen=True)
 class StepProgress:
-    """How far a step in flight has come: share 0 to 1 where it can be seen, and for how long it has run."""
+    """A step in flight: since when, and how far it has come."""
 
     step: Step
     started: datetime
-    share: float | None = None
-    detail: str = ""
+    course: Course = Course()
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from balancer.clock import Clock
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Action, Plan, Step
+from balancer.domain.units import in_words
 from balancer.execution.acting_site import ActingSite
+from balancer.execution.events import Events
+from balancer.execution.failing import close
 from balancer.execution.limits import Limits
 from balancer.execution.looking import look
-from balancer.execution.remembering import remember
+from balancer.execution.migration import Migration
 from balancer.execution.report import Ending, Outcome, Progress, Result, RunReport, StepProgress
-from balancer.execution.starting import Gate, Refused, Waits, start
+from balancer.execution.starting import AllMovesWait, Begun, Gate, Refused, Waits, start
 from balancer.execution.work import Work
+from balancer.store.journal import Phase
 from balancer.store.lease import LeaseLost
+from balancer.store.reservations import known_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,11 @@ class Held:
 
 
 class Runner:
-    """One plan on its way. `advance` is called from one thread; progress, report and stop from any."""
+    """One plan on its way. `advance` is called from one thread; progress, report, stop and abort from any.
+
+    A step begins as soon as what it depends on is done and there is a slot, a line and room for it; nothing waits for
+    a whole wave of others.
+    """
 
     def __init__(
         self,
@@ -48,6 +57,7 @@ class Runner:
         gate: Gate,
         limits: Limits | Callable[[datetime], Limits] | None = None,
         watch: Callable[[Outcome], None] = lambda _: None,
+        events: Events | None = None,
     ) -> None:
         self._site = site
         self._plan = plan
@@ -55,11 +65,17 @@ class Runner:
         # Limits may change while the plan is on its way: a window opens, the policy is read anew.
         self._limits_at = limits if callable(limits) else lambda _: limits or Limits()
         self._watch = watch
+        self._events = events or Events()
         self._known = frozenset(step.id for step in plan.steps)
         self._started = site.now
-        self._running: dict[str, tuple[Step, Work, datetime]] = {}
+        self._running: dict[str, _Running] = {}
+        self._pending = {step.id: step for step in sorted(plan.steps, key=lambda step: step.rank)}
         self._outcomes: dict[str, Outcome] = {}
+        self._done: set[str] = set()
         self._stop = ""
+        self._held = ""  # why nothing but waking may begin
+        self._abort = ""
+        self._has_let_go = False
         self._progress = Progress(steps=len(plan.steps))
 
     # -- for everybody
@@ -72,6 +88,16 @@ class Runner:
     def stop(self, why: str = "a stop was asked for") -> None:
         """Start nothing new; what runs may end."""
         self._stop = self._stop or why
+
+    def abort(self, why: str) -> None:
+        """Start nothing new, and ask for the end of the migrations that run."""
+        self.stop(why)
+        self._abort = self._abort or why
+
+    def let_go(self) -> None:
+        """Wait for nothing any more: what still runs stays open in the journal, for the next start to settle."""
+        self.stop("the balancer ends")
+        self._has_let_go = True
 
     def progress(self) -> Progress:
         """Say how far the plan had come after the last round."""
@@ -87,7 +113,7 @@ class Runner:
         running = list(self._running.values())
         open_steps = [step for step in self._plan.steps if step.id not in self._outcomes]
         return Held(
-            entries=frozenset(work.entry.id for _, work, _ in running),
+            entries=frozenset(each.work.entry.id for each in running),
             vms=frozenset(step.vm for step in open_steps if step.vm),
             hosts=frozenset(host for step in open_steps for host in step.hosts),
         )
@@ -111,6 +137,9 @@ class Runner:
 
     def advance(self) -> bool:
         """Do one round; return whether work remains."""
+        if self._has_let_go:
+            return False
+        self._obey()
         self._see_what_ended()
         self._skip_what_cannot_come()
         ready = self._ready()
@@ -118,49 +147,66 @@ class Runner:
             self._start_what_may(ready)
             self._skip_what_cannot_come()
         self._note_progress()
-        if self._running or self._pending():
+        if self._running or self._pending:
             return True
         self._open_what_was_closed_in_vain()
         return False
 
+    # -- obeying
+
+    def _obey(self) -> None:
+        """Do what operators have asked for since the last round: pause, resume, give up, all hands off."""
+        if killed := self._site.why_killed:
+            self.stop(killed)
+        # A pause ends the plan: what comes after it is planned on what is true then.
+        self._held = self._held or "; ".join(map(str, self._site.store.halts.in_force(self._site.now)))
+        wanted = self._site.store.halts.to_give_up() if self._running else {}
+        for each in self._running.values():
+            if not isinstance(each.work, Migration):
+                continue
+            if each.work.entry.id in wanted:
+                asked = wanted[each.work.entry.id]
+                each.work.give_up(f"given up on request of {asked.who}: {asked.why}")
+            elif self._abort:
+                each.work.give_up(f"given up: {self._abort}")
+
     # -- ending
 
     def _see_what_ended(self) -> None:
-        for step, work, started in list(self._running.values()):
-            ending = work.poll()
+        for each in list(self._running.values()):
+            ending = each.work.poll()
+            self._tell_phase(each)
             if ending is not None:
-                # The journal last: while it is open the step is looked at again, and rather counted twice than never.
-                self._remember(step, work, ending)
-                self._site.store.journal.settle(
-                    work.entry.id, ending.result.in_the_journal, ending.detail, self._site.now
+                entry, limits = each.work.entry, self._limits_at(self._site.now)
+                close(
+                    self._site, entry, _with_times(each, ending, self._site.now), ending.result.in_the_journal, limits
                 )
-                del self._running[step.id]
-                self._end(step, ending, started)
+                del self._running[each.step.id]
+                self._end(each.step, ending, each.started, entry.phase)
 
-    def _remember(self, step: Step, work: Work, ending: Ending) -> None:
-        """Remember what was touched, for cool-downs and budgets; an end that nobody saw, once it is seen."""
-        if ending.result not in {Result.REFUSED, Result.UNKNOWN}:
-            remember(self._site, work.entry, succeeded=ending.result is Result.DONE)
-
-    def _end(self, step: Step, ending: Ending, started: datetime | None = None) -> None:
-        outcome = Outcome(step, ending.result, ending.detail, self._site.now, started, ending.alarm)
+    def _end(self, step: Step, ending: Ending, started: datetime | None = None, phase: Phase | None = None) -> None:
+        phase = Phase.COMPLETE if phase and ending.result is Result.DONE else phase
+        outcome = Outcome(step, ending.result, ending.detail, self._site.now, started, ending.alarm, phase)
         self._outcomes[step.id] = outcome
+        self._pending.pop(step.id, None)
+        if ending.result is Result.DONE:
+            self._done.add(step.id)
+        self._tell(step, ending.result, ending.detail)
         self._watch(outcome)
 
     def _skip_what_cannot_come(self) -> None:
-        while hopeless := [(step, why) for step in self._pending() if (why := self._why_hopeless(step))]:
+        while hopeless := [(step, why) for step in self._pending.values() if (why := self._why_hopeless(step))]:
             for step, why in hopeless:
                 self._end(step, Ending(Result.SKIPPED, why))
-        pending = self._pending()
-        if pending and not self._running and not self._ready():
-            for step in pending:
+        if self._pending and not self._running and not self._ready():
+            for step in list(self._pending.values()):
                 self._end(step, Ending(Result.SKIPPED, "it waits for steps that wait for it"))
 
     def _why_hopeless(self, step: Step) -> str:
         if self._stop:
             return self._stop
-        if self._plan.refused and not step.is_waking:
-            return self._plan.refused
+        if not step.is_waking and (self._held or self._plan.refused):
+            return self._held or self._plan.refused
         for need in step.depends_on:
             if need not in self._known:
                 return f"it depends on {need}, which is not in the plan"
@@ -180,38 +226,60 @@ class Runner:
 
     # -- starting
 
-    def _pending(self) -> list[Step]:
-        return [s for s in self._plan.steps if s.id not in self._outcomes and s.id not in self._running]
-
     def _ready(self) -> list[Step]:
-        done = {step_id for step_id, outcome in self._outcomes.items() if outcome.result is Result.DONE}
-        return sorted((step for step in self._pending() if done.issuperset(step.depends_on)), key=lambda s: s.rank)
+        return [step for step in self._pending.values() if self._done.issuperset(step.depends_on)]
 
     def _start_what_may(self, ready: Sequence[Step]) -> None:
-        cluster, limits = look(self._site), self._limits_at(self._site.now)
+        limits = self._limits_at(self._site.now)
         if limits.stopped:
             self.stop(limits.stopped)
             return
-        for step in ready:
-            try:
-                cluster = self._start(step, cluster, limits)
-            except LeaseLost as lost:
-                self.stop(str(lost))
-                return
+        if self._moves_in_flight() >= limits.concurrent and all(step.is_move for step in ready):
+            return  # a look would change nothing: no move may begin before one has ended
+        # What is reserved is read first: whatever comes between is in the look, and is not claimed to be.
+        reserved = known_of(self._site.store.reservations.all())
+        cluster = look(self._site)
+        try:
+            self._start_in_turn(ready, cluster, limits, reserved)
+        except LeaseLost as lost:
+            self.stop(str(lost))
 
-    def _start(self, step: Step, cluster: Cluster, limits: Limits) -> Cluster:
-        """Start one step if it may start now, and return the cluster with it under way."""
+    def _moves_in_flight(self) -> int:
+        return sum(each.step.is_move for each in self._running.values())
+
+    def _start_in_turn(self, ready: Sequence[Step], cluster: Cluster, limits: Limits, reserved: frozenset[int]) -> None:
+        moves_wait = False
+        for step in ready:
+            if moves_wait and step.is_move:
+                continue
+            try:
+                begun = self._start(step, cluster, limits, reserved)
+            except AllMovesWait as why:
+                moves_wait = True
+                self._wait(step, str(why))
+                continue
+            if begun is not None:
+                cluster, reserved = begun.cluster, reserved | {begun.work.entry.id}
+
+    def _start(self, step: Step, cluster: Cluster, limits: Limits, reserved: frozenset[int]) -> Begun | None:
+        """Start one step if it may start now."""
         try:
             self._refuse_what_is_too_old(step)
-            begun = start(self._site, self._plan.id, step, cluster, self._gate, limits)
+            begun = start(self._site, self._plan.id, step, cluster, self._gate, limits, reserved)
+        except AllMovesWait:
+            raise
         except Waits as why:
             self._wait(step, str(why))
-            return cluster
+            return None
         except Refused as why:
             self._end(step, Ending(Result.REFUSED, str(why)))
-            return cluster
-        self._running[step.id] = (step, begun.work, self._site.now)
-        return begun.cluster
+            return None
+        del self._pending[step.id]
+        if step.is_move:
+            self._tell(step, Phase.PREPARE)
+        self._running[step.id] = running = _Running(step, begun.work, self._site.now)
+        self._tell_phase(running)
+        return begun
 
     def _refuse_what_is_too_old(self, step: Step) -> None:
         begun = self._running or any(o.started for o in self._outcomes.values())
@@ -223,6 +291,35 @@ class Runner:
         if not self._running and self._site.now > self._plan.valid_until:
             self._end(step, Ending(Result.REFUSED, why))
 
+    # -- telling
+
     def _note_progress(self) -> None:
-        running = tuple(StepProgress(step, at, work.share_done) for step, work, at in self._running.values())
+        running = tuple(StepProgress(each.step, each.started, each.work.course) for each in self._running.values())
         self._progress = Progress(running, len(self._outcomes), len(self._plan.steps))
+
+    def _tell_phase(self, running: _Running) -> None:
+        phase = running.work.course.phase
+        if phase is not None and phase is not running.told:
+            running.told = phase
+            self._tell(running.step, phase)
+
+    def _tell(self, step: Step, what: Phase | Result, detail: str = "") -> None:
+        self._events.add(self._site.now, self._plan.id, step.id, str(step), what, detail)
+
+
+@dataclass
+class _Running:
+    """A step in flight, since when, and the phase that was told of it last."""
+
+    step: Step
+    work: Work
+    started: datetime
+    told: Phase | None = None
+
+
+def _with_times(running: _Running, ending: Ending, now: datetime) -> Ending:
+    """Say of a move that has arrived how long it took beside what was predicted."""
+    if not running.step.is_move or ending.result is not Result.DONE:
+        return ending
+    took, predicted = in_words((now - running.started).total_seconds()), in_words(running.step.seconds)
+    return replace(ending, detail="; ".join(filter(None, (ending.detail, f"took {took}, {predicted} predicted"))))

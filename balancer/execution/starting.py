@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from balancer.domain.cluster import Cluster
-from balancer.domain.host import HostState
+from balancer.domain.host import CPU, MEMORY, HostState
 from balancer.domain.plan import Action, Step
 from balancer.domain.violation import Violation
+from balancer.domain.vm import Vm
+from balancer.errors import PlatformError, Prospect
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.conditions import reasons_against_power_off
+from balancer.execution.failing import setback_of
 from balancer.execution.identity import prove_identity
 from balancer.execution.limits import Limits
 from balancer.execution.marking import Marking
-from balancer.execution.migration import Migration
+from balancer.execution.migration import TIME_TO_ABORT_SECONDS, Migration, order_of
 from balancer.execution.power_off import ShuttingDown
 from balancer.execution.power_on import Waking, reasons_against_power_on
 from balancer.execution.rechecks import why_not_move
 from balancer.execution.work import Work
+from balancer.store.journal import JournalEntry
+from balancer.store.reservations import Claim, Overbooked, Reservation
+
+SECONDS_TO_SETTLE = 60.0  # between the end of a move and its being seen, by a balancer that was just started
 
 Gate = Callable[[Cluster, Cluster], Sequence[Violation]]
 """Says which hard promises get worse between two states; the caller brings the policy's checkers."""
@@ -31,6 +38,10 @@ class Refused(Exception):
 
 class Waits(Exception):
     """The step may begin once something that is in flight has ended."""
+
+
+class AllMovesWait(Waits):
+    """No move at all may begin before one has ended."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class _Start:
     cluster: Cluster
     gate: Gate
     limits: Limits
+    reserved: frozenset[int]
 
     @property
     def host(self) -> str:
@@ -61,11 +73,22 @@ class _Start:
         return self.site.now
 
 
-def start(site: ActingSite, plan_id: str, step: Step, cluster: Cluster, gate: Gate, limits: Limits) -> Begun:
-    """Begin a step on a cluster as it was seen just now; raises Refused or Waits where it may not."""
-    if frozen := limits.why_frozen(step.action):
-        raise Refused(frozen)
-    return _STARTS[step.action](_Start(site, plan_id, step, cluster, gate, limits))
+def start(
+    site: ActingSite,
+    plan_id: str,
+    step: Step,
+    cluster: Cluster,
+    gate: Gate,
+    limits: Limits,
+    reserved: frozenset[int] = frozenset(),
+) -> Begun:
+    """Begin a step on a cluster as it was seen just now; raises Refused or Waits where it may not.
+
+    reserved: the reservations that are counted in that look
+    """
+    if why_not := site.why_killed or limits.why_frozen(step.action):
+        raise Refused(why_not)
+    return _STARTS[step.action](_Start(site, plan_id, step, cluster, gate, limits, reserved))
 
 
 def _start_move(at: _Start) -> Begun:
@@ -76,19 +99,71 @@ def _start_move(at: _Start) -> Begun:
     during = at.cluster.while_moving(at.step.move)
     _pass_the_gate(at, during)
     vm = at.cluster.vm(at.step.move.vm)
-    work = Migration(at.site, at.site.write_down(at.step, at.plan_id, vm.key), at.limits)
+    _prepare(at, vm)
+    entry = _reserve_and_write_down(at, vm)
+    work = Migration(at.site, entry, at.limits)
     work.request()
     return Begun(work, during)
 
 
+def _prepare(at: _Start, vm: Vm) -> None:
+    """Ask both ends what speaks against it. A guest that is refused is not tried there again for a while."""
+    entry = JournalEntry(at.now, at.plan_id, at.step, vm.key)
+    try:
+        reasons = at.site.platform.preflight(order_of(entry, at.limits))
+        prospect = Prospect.UNKNOWN
+    except PlatformError as failed:
+        reasons, prospect = (str(failed),), failed.prospect
+    if reasons:
+        why = "; ".join(reasons)
+        at.site.store.failures.put_off(setback_of(at.site, entry, prospect, why, at.limits))
+        raise Refused(f"in prepare: {why}")
+
+
+def _reserve_and_write_down(at: _Start, vm: Vm) -> JournalEntry:
+    """Reserve what the guest needs now at its target, for as long as its move may take, and write the move down."""
+    longest = at.limits.deadline_of_migration(at.step.seconds) + TIME_TO_ABORT_SECONDS + SECONDS_TO_SETTLE
+    wanted = Reservation(
+        vm_key=vm.key,
+        vm=vm.name,
+        source=at.step.move.source,
+        target=at.step.move.target,
+        memory_mib=vm.need(MEMORY),
+        cpu_cores=vm.need(CPU),
+        since=at.now,
+        until=at.now + timedelta(seconds=longest),
+    )
+    try:
+        return at.site.write_down(at.step, at.plan_id, vm.key, Claim(wanted, at.reserved))
+    except Overbooked as other:
+        raise Waits(str(other)) from None
+
+
 def _wait_for_a_slot(step: Step, cluster: Cluster, limits: Limits) -> None:
-    in_flight = [vm for vm in cluster.vms if vm.is_in_flight]
+    in_flight = [cluster.vm(name) for name in cluster.in_flight]
     if len(in_flight) >= limits.concurrent:
-        raise Waits(f"{len(in_flight)} guests are on their way already")
+        raise AllMovesWait(f"{len(in_flight)} guests are on their way already")
     for host in step.hosts:
         touching = sum(host in {vm.host, vm.moving_to} for vm in in_flight)
         if touching >= limits.concurrent_per_host:
             raise Waits(f"{touching} guests are on their way to or from {host} already")
+    _wait_for_the_line(step, cluster, in_flight, limits)
+
+
+def _wait_for_the_line(step: Step, cluster: Cluster, in_flight: Sequence[Vm], limits: Limits) -> None:
+    """Let no more guests than it bears cross the line between the same two sites."""
+    sites = _sites(cluster, step.move.source, step.move.target)
+    if len(sites) < 2:
+        return
+    crossing = sum(_sites(cluster, vm.host, vm.moving_to or vm.host) == sites for vm in in_flight)
+    if crossing >= limits.concurrent_between_sites:
+        raise Waits(f"{crossing} guests are on their way between {' and '.join(sorted(sites))} already")
+
+
+def _sites(cluster: Cluster, *hosts: str) -> frozenset[str]:
+    """Return the sites that hosts stand at, by their label `site`."""
+    found = (cluster.host(name).label("site") for name in hosts if cluster.has_host(name))
+    return frozenset(site for site in found if site is not None)
 
 
 def _pass_the_gate(at: _Start, during: Cluster, at_rest: bool = False) -> None:

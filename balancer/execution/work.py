@@ -6,7 +6,7 @@ from typing import Protocol
 
 from balancer.errors import PowerError
 from balancer.execution.acting_site import ActingSite
-from balancer.execution.report import Ending
+from balancer.execution.report import Course, Ending
 from balancer.power.base import PowerState, PowerSwitch
 from balancer.store.journal import JournalEntry
 
@@ -24,8 +24,8 @@ class Work(Protocol):
         ...
 
     @property
-    def share_done(self) -> float | None:
-        """How far it has come, 0 to 1, where that can be seen."""
+    def course(self) -> Course:
+        """How far it has come, as it was last seen."""
         ...
 
 

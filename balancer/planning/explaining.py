@@ -169,7 +169,8 @@ def _why_closed(case: Case, host: Host) -> Iterator[Reason]:
         may = may_wake(case.cluster, case.cluster.host(host.name), case.policy, case.memory)
         yield reason(Because.ASLEEP, "" if may else "the balancer may not wake it")
     elif not host.takes_guests:
-        yield reason(Because.TAKES_NO_GUESTS, "it is cordoned" if host.state is HostState.UP else f"it is {host.state}")
+        closed = "it is cordoned" if host.cordoned else host.shunned or ""
+        yield reason(Because.TAKES_NO_GUESTS, closed if host.state is HostState.UP else f"it is {host.state}")
 
 
 def why_it_stays(case: Case, vm: Vm, options: Iterable[Option]) -> tuple[Reason, ...]:

@@ -50,7 +50,12 @@ def ask(
     budget = left_for_this_cycle(policy.budget, memory, mending and is_broken(cluster, policy))
     problem = Problem(
         cluster=cluster,
-        shapes=(*policy.shapes(cluster), *_emptying(cluster), *([] if mending else _not_back(cluster, memory))),
+        shapes=(
+            *policy.shapes(cluster),
+            *_emptying(cluster),
+            *_not_again(cluster, memory),
+            *([] if mending else _not_back(cluster, memory)),
+        ),
         costs=tuple(policy.objectives.lower(cluster)),
         may_move=frozenset() if is_still else frozenset(vm.name for vm in cluster.vms if vm.name not in left),
         may_sleep=frozenset()
@@ -98,6 +103,13 @@ def _emptying(cluster: Cluster) -> list[Shape]:
     return [AllowedHosts(vm.name, names - {host}) for host in emptied for vm in cluster.guests_of(host)]
 
 
+def _not_again(cluster: Cluster, memory: Memory) -> list[Shape]:
+    """A guest whose move to a host has just failed is not sent there again at once, whatever for."""
+    names = frozenset(host.name for host in cluster.hosts)
+    avoided = {vm.name: frozenset(memory.not_to.get(vm.key, ())) - {vm.host} for vm in cluster.vms}
+    return [AllowedHosts(vm, names - hosts) for vm, hosts in avoided.items() if hosts & names]
+
+
 def _not_back(cluster: Cluster, memory: Memory) -> list[Shape]:
     """A move that is undone so soon was for nothing: no wish takes a guest back to where it came from."""
     names = frozenset(host.name for host in cluster.hosts)
@@ -116,13 +128,16 @@ class _Rest:
 
     def why(self, vm: Vm, is_leaving: bool) -> str:
         """Say until when a guest is left in peace; an evacuation waits for no cool-down, but for one after failures."""
+        left_by_others = self.memory.moved_by_others.get(vm.key)
+        is_needed = is_leaving or (self.mending and self.policy.stability.mending_overrides_cooldown)
+        if left_by_others is not None and left_by_others > self.now and not is_needed:
+            return f"somebody else moved it; until {left_by_others:%H:%M}"
         until = self.memory.cooling_until.get(vm.key)
         if until is None or until <= self.now:
             return ""
         failures = self.memory.failures.get(vm.key, 0)
         if failures:
             return f"its move failed {count_of(failures, 'time')} in a row; tried again at {until:%H:%M}"
-        is_needed = is_leaving or (self.mending and self.policy.stability.mending_overrides_cooldown)
         return "" if is_needed else f"until {until:%H:%M}"
 
 

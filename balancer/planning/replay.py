@@ -76,6 +76,7 @@ class Replay:
             (self.cluster.is_doubted(target), f"{move.target} is in doubt"),
             (target.cordoned, f"{move.target} is cordoned"),
             (target.drained, f"{move.target} is drained"),
+            (target.shunned is not None, f"{move.target} is shunned: {target.shunned}"),
             (target.state is not HostState.UP, f"{move.target} is {target.state}"),
         )
         failed = next((why for is_so, why in checks if is_so), "")

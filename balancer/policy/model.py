@@ -21,6 +21,7 @@ from balancer.domain.tariff import Tariff
 from balancer.domain.value import Amount, Count, Flag, Name, Share, Value
 from balancer.domain.violation import Violation
 from balancer.objectives import EvenLoad, FewMoves, LeastPower, LittleWait, Objective
+from balancer.policy.caution import Caution
 from balancer.policy.dial import Aggressiveness, dialled, sets
 from balancer.policy.pace import Budget, Stability
 from balancer.policy.parts import deep, part_of
@@ -175,6 +176,11 @@ class Sections(Value):
     )
     migration: MigrationRules = Field(
         default=MigrationRules(), description="how migrations are carried out", examples=[{"deadline_minutes": 20}]
+    )
+    caution: Caution = Field(
+        default=Caution(),
+        description="what is done after failures, and when the balancer is told to stop",
+        examples=[{"stop_after_failures": {"failures": 5, "within_minutes": 60}, "on_stop": "finish"}],
     )
     max_doubts: Share = Field(
         default=0.20, description="doubts on more than this share of the hosts stop all moves", examples=[0.2]

@@ -57,6 +57,9 @@ class Budget(Value):
     concurrent_per_host: AtLeastOne = Field(
         default=2, description="migrations at the same time to and from one host", examples=[2]
     )
+    concurrent_between_sites: AtLeastOne = Field(
+        default=2, description="migrations at the same time between the same two sites", examples=[2]
+    )
     per_hour: PerHour = Field(
         default=PerHour(), description="what may be moved within any hour", examples=[{"moves": 90, "gib": 1500}]
     )

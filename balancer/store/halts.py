@@ -6,11 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
 from balancer.store.database import Database
 from balancer.store.tables import give_ups, halts
+
+_RESUMED: Final = "resumed"  # not a halt: since when failures count anew
 
 
 class HaltKind(StrEnum):
@@ -56,7 +59,7 @@ class Halts:
     def in_force(self, now: datetime) -> tuple[Halt, ...]:
         """Return what holds it back at a moment."""
         with self._database.reading("read whether it is paused") as connection:
-            rows = connection.execute(select(halts).order_by(halts.c.kind))
+            rows = connection.execute(select(halts).where(halts.c.kind != _RESUMED).order_by(halts.c.kind))
             found = [Halt(HaltKind(row.kind), row.since, row.until, row.who, row.why) for row in rows]
         return tuple(halt for halt in found if halt.until is None or halt.until > now)
 
@@ -73,7 +76,13 @@ class Halts:
         lifted = self.in_force(now)
         with self._database.writing("resume") as connection:
             connection.execute(delete(halts))
+            connection.execute(insert(halts).values(kind=_RESUMED, since=now, who="", why=""))
         return lifted
+
+    def resumed_at(self) -> datetime | None:
+        """Return when somebody last let the balancer go on: what failed before counts no more."""
+        with self._database.reading("read when it was resumed") as connection:
+            return connection.execute(select(halts.c.since).where(halts.c.kind == _RESUMED)).scalar_one_or_none()
 
     def give_up(self, entries: Collection[int], who: str, why: str, at: datetime) -> None:
         """Want these steps of the journal given up."""
