@@ -1,4 +1,4 @@
-"""The command line. Commands live in `commands/`, by what they do: think, look, act, host, power.
+"""The command line. Commands live in `commands/`, by what they do: think, look, act, stop, host, power.
 
 Exit codes: 0 done, or nothing to do; 1 an error, in words, or `check`: rules contradict each other; 2 `plan`: there is
 a plan, `policy diff`: not the same, `host drain`: guests have yet to leave; 3 `plan`: refused because of doubts,
@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from balancer import __version__
-from balancer.commands import acting, checking, explaining, host, looking, policy, power, thinking
+from balancer.commands import acting, checking, explaining, host, looking, policy, power, stopping, thinking
 from balancer.commands.exits import ERROR, INTERRUPTED, USAGE
 from balancer.commands.logs import set_up_logs
 from balancer.commands.screen import say_error
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (thinking, checking, explaining, looking, acting):
+for module in (thinking, checking, explaining, looking, acting, stopping):
     module.join(app)
 app.add_typer(host.app, name="host", help="Drain hosts for maintenance.")
 app.add_typer(policy.app, name="policy", help="Look at policies.")

@@ -118,7 +118,7 @@ def news_of_strays(store: Store, seen: Cluster) -> Iterator[str]:
         if vm.key in known and known[vm.key].host != vm.host
     ]
     fresh = [vm for vm in settled if last[vm.key] is None or (vm.key in known and known[vm.key].host != vm.host)]
-    gone = [] if seen.doubts else [key for key in before.keys() - {vm.key for vm in seen.vms}]
+    gone = [] if seen.doubts else list(before.keys() - {vm.key for vm in seen.vms})
     if fresh or gone:
         store.sightings.note((Sighting(vm.key, vm.host, seen.taken_at) for vm in fresh), gone, moved)
     for stray in moved:

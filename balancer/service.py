@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock
 
 import structlog
@@ -22,12 +22,15 @@ from balancer.execution import Runner
 from balancer.formats import to_json
 from balancer.leadership import leading
 from balancer.policy import Policy, WatchedPolicy
+from balancer.policy.caution import OnStop
 from balancer.site import Site
 
 log = structlog.get_logger()
 
 HEALTH_FILE = "health.json"
 WAITING_PLAN = "waiting-plan.json"
+SECONDS_BETWEEN_LOOKS_AT_THE_END = 0.5
+SECONDS_BETWEEN_EARLY_CYCLES = 60.0  # after surprises; a plan that is refused at once must not spin
 MISSED_BY_AT_MOST = 3  # intervals without a cycle until the process counts as unhealthy
 
 
@@ -43,9 +46,10 @@ class Service:
         self._leading: ExitStack | None = None
         self._reading = Lock()
         self._cycles: BackgroundScheduler | None = None
+        self._last_early: datetime | None = None
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; running migrations are let finish, nothing new is begun.
+        """Work until SIGTERM or SIGINT; then nothing new is begun, and running migrations end as the policy says.
 
         SIGHUP has the policy read again at once, whether its files differ or not.
         """
@@ -127,10 +131,26 @@ class Service:
             (log.error if settled.alarm else log.info)(str(settled))
 
     def _let_finish(self) -> None:
+        """Let what runs end, or ask for its end, as the policy says; not for ever, and a second signal cuts it short."""
+        caution = self._in_force().caution
         for runner in list(self._site.runners):
-            runner.stop()
+            (runner.abort if caution.on_stop is OnStop.ABORT else runner.stop)("the service was told to stop")
+        give_up = self._site.clock.now() + timedelta(minutes=caution.stop_within_minutes)
+        while self._site.runners and self._site.clock.now() < give_up and not self._is_told_again():
+            pass
+        for runner in list(self._site.runners):
+            under_way = "; ".join(str(each.step) for each in runner.progress().running)
+            log.warning("left to the hypervisors, the next start settles it", steps=under_way)
+            runner.let_go()
         self._hands.shutdown(wait=True)
         log.info("stopped")
+
+    def _is_told_again(self) -> bool:
+        """Wait a moment for another signal that says stop."""
+        try:
+            return self._told.get(timeout=SECONDS_BETWEEN_LOOKS_AT_THE_END) != signal.SIGHUP
+        except Empty:
+            return False
 
     def _cycle(self) -> None:
         try:
@@ -149,6 +169,12 @@ class Service:
 
     def _answer(self, cycle: Cycle, mode: Mode) -> None:
         log.info(cycle.sentence, plan=cycle.plan.id, moves=cycle.plan.summary.moves, gap=cycle.plan.summary.gap)
+        held = self._site.why_held
+        if held:
+            log.warning(f"nothing but waking is begun: {held}" if not self._site.acting.why_killed else held)
+        for runner in list(self._site.runners):
+            for each in runner.progress().running:
+                log.info(f"under way: {each.step}: {each.course}", plan=cycle.plan.id)
         self._tell_conflicts(cycle.plan)
         if mode is Mode.CONFIRM and cycle.safe is not None:
             waiting = self._state / WAITING_PLAN
@@ -156,7 +182,7 @@ class Service:
             log.info("a plan waits for a person", command=f"balancer apply {waiting}")
         if mode is Mode.ACT and cycle.safe is not None:
             self._act(cycle.safe)
-        self._write_health(cycle.sentence, is_well=True)
+        self._write_health("; ".join(filter(None, (cycle.sentence, held))), is_well=True)
 
     def _tell_conflicts(self, plan: Plan) -> None:
         """Say which rules no placement keeps all, each time that these are others than before."""
@@ -166,9 +192,9 @@ class Service:
         self._conflicts_told = conflicts
 
     def _act(self, plan: Plan) -> None:
-        """Carry a plan out beside the loop. While another one runs only wake-ups are begun: they cannot wait."""
-        wanted = plan.wake_ups() if self._site.runners else plan
-        if wanted.steps:
+        """Carry a plan out beside the loop. While another one runs, or it is paused, only wake-ups are begun."""
+        wanted = plan.wake_ups() if self._site.runners or self._site.why_held else plan
+        if wanted.steps and not self._site.acting.why_killed:
             self._hands.submit(self._carry_out, self._site.begin(wanted, self._in_force, while_acting=True))
 
     def _carry_out(self, runner: Runner) -> None:
@@ -186,6 +212,17 @@ class Service:
         log.info(report.sentence, plan=report.plan_id)
         for alarm in report.alarms:
             log.error("ALARM: " + alarm)
+        if report.needs_replan:
+            self._plan_the_rest_anew()
+
+    def _plan_the_rest_anew(self) -> None:
+        """Look again at once, not at the next interval, where the world was not as a plan took it to be."""
+        now = self._site.clock.now()
+        early = self._last_early is None or (now - self._last_early).total_seconds() >= SECONDS_BETWEEN_EARLY_CYCLES
+        if early and self._cycles is not None and self._cycles.running and self._told.empty():
+            self._last_early = now
+            for job in self._cycles.get_jobs():
+                job.modify(next_run_time=datetime.now().astimezone())
 
     def _write_health(self, sentence: str, is_well: bool) -> None:
         facts = {

@@ -132,6 +132,9 @@ def apply(
 
 
 def carry_out(site: Site, plan: Plan, policy: Policy, while_acting: bool = False) -> int:
+    """Carry a plan out before the eyes of a person."""
+    if site.why_held:
+        err.print(Text(f"nothing but waking is begun: {site.why_held}", style="yellow"))
     runner = site.begin(plan, policy, while_acting)
     _watch(site, runner, limits_of(policy).poll_seconds)
     report = site.finish(runner)
@@ -140,7 +143,7 @@ def carry_out(site: Site, plan: Plan, policy: Policy, while_acting: bool = False
 
 
 def _watch(site: Site, runner: Runner, poll_seconds: float) -> None:
-    """Advance a runner to its end and show how far it has come."""
+    """Advance a runner to its end and show how far it has come: a bar for the plan, and one for each step in flight."""
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"), TimeElapsedColumn()
     with Progress(*columns, console=err, transient=True) as bars:
         whole = bars.add_task("plan", total=None, detail="")
@@ -153,7 +156,8 @@ def _watch(site: Site, runner: Runner, poll_seconds: float) -> None:
             for item in progress.running:
                 if item.step.id not in shown:
                     shown[item.step.id] = bars.add_task(str(item.step), total=1.0, detail="")
-                bars.update(shown[item.step.id], completed=item.course.share or 0.0, detail=str(item.course))
+                course = item.course
+                bars.update(shown[item.step.id], completed=course.share or 0.0, detail=str(course))
             for gone in shown.keys() - {item.step.id for item in progress.running}:
                 bars.remove_task(shown.pop(gone))
             site.clock.sleep(poll_seconds)

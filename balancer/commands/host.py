@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +14,7 @@ from balancer.commands.acting import carry_out, settle_aloud, show_cycle
 from balancer.commands.exits import DONE, REFUSED, THERE_IS_A_PLAN
 from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
 from balancer.commands.screen import err, out
+from balancer.commands.who import who
 from balancer.cycle import look_and_expect, think
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import HostState
@@ -121,19 +120,12 @@ def _known(site: Site, host: str) -> None:
 
 def _ask(site: Site, host: str, why: str) -> None:
     store, now = site.acting.store, site.clock.now()
-    if store.drains.ask(host, _who(), why, now):
-        store.audit.add(AuditLine(now, _who(), f"drained: {why}", f"host:{host}"))
+    if store.drains.ask(host, who(), why, now):
+        store.audit.add(AuditLine(now, who(), f"drained: {why}", f"host:{host}"))
         out.print(f"{host} is drained: it takes no guests, until `balancer host undrain {host}`")
     else:
         drained = store.drains.all()[host]
         out.print(f"{host} is drained already, since {drained.since:%Y-%m-%d %H:%M} by {drained.who}: {drained.why}")
-
-
-def _who() -> str:
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (KeyError, OSError):  # a container's user often has no name
-        return f"somebody@{socket.gethostname()}"
 
 
 def _somebody_else_acts(site: Site) -> bool:
@@ -218,7 +210,7 @@ def undrain(
             out.print(f"{host} was not drained")
             return DONE
         store.drains.lift(host)
-        store.audit.add(AuditLine(now, _who(), "undrained", f"host:{host}"))
+        store.audit.add(AuditLine(now, who(), "undrained", f"host:{host}"))
         cordon = store.marks.of(host).cordon
     if cordon is None:
         out.print(f"{host} takes guests again")

@@ -73,6 +73,7 @@ def _may_sleep(host: Host) -> str:
 
 def _remark(seen: Cluster, host: Host) -> str:
     remarks = ["drained"] if host.drained else ["cordoned"] if host.cordoned else []
+    remarks += [host.shunned] if host.shunned else []
     remarks += ["asleep by the balancer"] if host.asleep_by_us else []
     remarks += [host.sleep_blocked_by] if host.may_sleep and host.sleep_blocked_by else []
     return "; ".join([*remarks, *(doubt.detail for doubt in seen.doubts if doubt.subject == f"host:{host.name}")])

@@ -1,0 +1,132 @@
+"""Commands that hold the balancer back, and say what does: pause, resume, abort, status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from balancer.commands.exits import DONE, ERROR
+from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
+from balancer.commands.screen import err, out
+from balancer.commands.who import who
+from balancer.domain.units import count_of
+from balancer.errors import Fault, InputError
+from balancer.leadership import leading
+from balancer.remembering import REPEATED_WITHIN
+from balancer.settings import load_settings
+from balancer.site import Site
+from balancer.store import Store
+from balancer.store.audit import AuditLine
+from balancer.store.journal import JournalEntry
+
+Why = Annotated[str, typer.Option(help="What it is for; shown to everybody who asks.")]
+
+
+def join(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (pause, resume, abort, status):
+        app.command()(command)
+
+
+def pause(why: Why = "no reason given", site: SitePath = None) -> int:
+    """Begin nothing but waking any more, until `balancer resume`; what moves may arrive (`balancer abort` ends it)."""
+    with the_site(site) as opened:
+        is_new = opened.acting.store.halts.pause(who(), why, opened.clock.now())
+        if is_new:
+            _write_down(opened, f"paused: {why}")
+        out.print(opened.why_held)
+    return DONE
+
+
+def resume(site: SitePath = None) -> int:
+    """Let the balancer go on after a pause, or after it stopped because of failures."""
+    with the_site(site) as opened:
+        lifted = opened.acting.store.halts.resume(opened.clock.now())
+        if lifted:
+            _write_down(opened, "resumed")
+        for halt in lifted:
+            out.print(f"lifted: {halt}")
+        killed = opened.acting.why_killed
+        if killed:
+            err.print(Text(killed, style="red"))
+            return ERROR
+        out.print("it goes on" if lifted else "nothing held it back")
+    return DONE
+
+
+def abort(
+    guest: Annotated[str | None, typer.Argument(help="The guest whose migration to give up; none: of all.")] = None,
+    why: Why = "no reason given",
+    site: SitePath = None,
+    policy: PolicyPath = None,
+) -> int:
+    """Give migrations up that are under way; their guests stay where they are. New ones begin unless it is paused."""
+    settings = load_settings()
+    with the_site(site) as opened:
+        wanted = _under_way(opened, guest)
+        if not wanted:
+            out.print("nothing is under way")
+            return DONE
+        opened.acting.store.halts.give_up([entry.id for entry in wanted], who(), why, opened.clock.now())
+        for entry in wanted:
+            _write_down(opened, f"asked to give up: {entry.step}: {why}", f"vm:{entry.vm}")
+            out.print(f"to be given up: {entry}")
+        holder = None if opened.is_private else opened.acting.store.lease.holder(opened.clock.now())
+        if holder is not None:
+            out.print(f"the balancer that acts here ({holder.owner}) gives it up within seconds")
+            return DONE
+        with leading(opened, settings.lease_seconds):
+            for settled in opened.settle(the_policy(policy, opened.name).at(opened.clock.now())):
+                out.print(Text.assemble(("settled ", "yellow"), str(settled)))
+    return DONE
+
+
+def _under_way(site: Site, guest: str | None) -> list[JournalEntry]:
+    moving = [entry for entry in site.acting.store.journal.unsettled() if entry.step.is_move]
+    found = [entry for entry in moving if guest in {None, entry.vm}]
+    if guest is not None and not found:
+        named = ", ".join(sorted(entry.vm or "" for entry in moving)) or "none"
+        raise InputError([Fault(guest, "no migration of this guest is under way", f"under way: {named}")])
+    return found
+
+
+def _write_down(site: Site, what: str, subject: str = "") -> None:
+    subject = subject or f"cluster:{site.name}"
+    site.acting.store.audit.add(AuditLine(site.clock.now(), who(), what, subject))
+
+
+def status(site: SitePath = None) -> int:
+    """Say what holds the balancer back, what is under way and in which phase, and what is not tried for a while."""
+    with the_site(site) as opened:
+        lines = list(_status(opened.acting.store, opened.clock.now(), opened.why_held))
+    for line in lines:
+        out.print(line)
+    return DONE
+
+
+def _status(store: Store, now: datetime, held: str) -> Iterator[str]:
+    yield f"held back: {held}" if held else "nothing holds it back"
+    for entry in store.journal.unsettled():
+        yield f"under way: {entry}"
+    for reserved in store.reservations.all():
+        yield f"reserved on {reserved.target}: {reserved}"
+    for host in store.failures.shunned(now).values():
+        yield f"no guest is brought to {host.host} until {host.until:%H:%M}: {host.why}"
+    names = _names(store)
+    for setback in store.failures.setbacks(now):
+        again = f"until {setback.until:%Y-%m-%d %H:%M}"
+        yield f"{names.get(setback.vm_key, setback.vm_key)} is not tried towards {setback.target} {again}: {setback.why}"
+    failed = store.failures.since(now - timedelta(hours=1))
+    if failed:
+        yield f"{count_of(len(failed), 'failure')} within the hour, the last at {failed[-1].at:%H:%M}: {failed[-1].detail}"
+    for stray in store.sightings.strays_since(now - REPEATED_WITHIN):
+        yield f"moved without us at {stray.at:%Y-%m-%d %H:%M}: {stray}"
+
+
+def _names(store: Store) -> dict[str, str]:
+    """Return the guests' names by what they are remembered by, as far as the journal knows them."""
+    return {entry.vm_id: entry.vm for entry in store.journal.latest(1000) if entry.vm_id and entry.vm}
