@@ -131,7 +131,7 @@ class Service:
             (log.error if settled.alarm else log.info)(str(settled))
 
     def _let_finish(self) -> None:
-        """Let what runs end, or ask for its end, as the policy says; not for ever, and a second signal cuts it short."""
+        """Let what runs end, or ask for its end, as the policy says, for a while; a second signal cuts it short."""
         caution = self._in_force().caution
         for runner in list(self._site.runners):
             (runner.abort if caution.on_stop is OnStop.ABORT else runner.stop)("the service was told to stop")

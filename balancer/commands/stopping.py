@@ -118,11 +118,12 @@ def _status(store: Store, now: datetime, held: str) -> Iterator[str]:
         yield f"no guest is brought to {host.host} until {host.until:%H:%M}: {host.why}"
     names = _names(store)
     for setback in store.failures.setbacks(now):
-        again = f"until {setback.until:%Y-%m-%d %H:%M}"
-        yield f"{names.get(setback.vm_key, setback.vm_key)} is not tried towards {setback.target} {again}: {setback.why}"
+        vm, until = names.get(setback.vm_key, setback.vm_key), f"{setback.until:%Y-%m-%d %H:%M}"
+        yield f"{vm} is not tried towards {setback.target} until {until}: {setback.why}"
     failed = store.failures.since(now - timedelta(hours=1))
     if failed:
-        yield f"{count_of(len(failed), 'failure')} within the hour, the last at {failed[-1].at:%H:%M}: {failed[-1].detail}"
+        last = failed[-1]
+        yield f"{count_of(len(failed), 'failure')} within the hour, the last at {last.at:%H:%M}: {last.detail}"
     for stray in store.sightings.strays_since(now - REPEATED_WITHIN):
         yield f"moved without us at {stray.at:%Y-%m-%d %H:%M}: {stray}"
 

@@ -16,6 +16,7 @@ from balancer.execution.work import power_state
 from balancer.power.base import PowerState
 from balancer.store.drains import Drain
 from balancer.store.failures import Shunned
+from balancer.store.glance import Glance
 from balancer.store.journal import EntryState, JournalEntry
 from balancer.store.marks import HostMarks
 from balancer.store.reservations import Reservation
@@ -26,35 +27,32 @@ _WAKES = frozenset({Action.POWER_ON, Action.WAIT_READY})
 
 def look(site: ActingSite) -> Cluster:
     """Look at all hosts and guests, and explain the silence of those hosts that the balancer knows the reason of."""
-    unsettled = site.store.journal.unsettled()
+    return look_knowing(site, site.store.glance(site.now))
+
+
+def look_knowing(site: ActingSite, known: Glance) -> Cluster:
+    """Look with what was read from the store a moment ago; what is begun meanwhile is not in it."""
     seen = site.platform.observe()
-    marks, drains, shunned = site.store.marks.all(), site.store.drains.all(), site.store.failures.shunned(site.now)
-    states = _explained(site, seen, marks, drains, unsettled)
-    remembered = (_remembered(site, host, marks.get(host.name, HostMarks(host.name)), states) for host in seen.hosts)
-    hosts = tuple(_with_wishes(host, drains, shunned) for host in remembered)
+    states = _explained(site, seen, known)
+    remembered = (
+        _remembered(site, host, known.marks.get(host.name, HostMarks(host.name)), states) for host in seen.hosts
+    )
     explained = {f"host:{name}" for name in states}
     doubts = [d for d in seen.doubts if not (d.subject in explained and d.kind == "unreachable")]
-    vms = tuple(_at_rest_on_a_sleeper(vm, states) for vm in seen.vms)
-    known = Cluster(
+    found = Cluster(
         taken_at=seen.taken_at,
         cluster=seen.cluster,
-        hosts=hosts,
-        vms=vms,
+        hosts=tuple(_with_wishes(host, known.drains, known.shunned) for host in remembered),
+        vms=tuple(_at_rest_on_a_sleeper(vm, states) for vm in seen.vms),
         links=seen.links,
-        doubts=(*doubts, *_open_questions(unsettled)),
+        doubts=(*doubts, *_open_questions(known.unsettled)),
     )
-    return _with_reservations(_with_journaled_moves(known, unsettled), site.store.reservations.all())
+    return _with_reservations(_with_journaled_moves(found, known.unsettled), known.reserved)
 
 
-def _explained(
-    site: ActingSite,
-    seen: Cluster,
-    marks: Mapping[str, HostMarks],
-    drains: Mapping[str, Drain],
-    unsettled: Iterable[JournalEntry],
-) -> dict[str, HostState]:
+def _explained(site: ActingSite, seen: Cluster, known: Glance) -> dict[str, HostState]:
     """Return the true state of each silent host whose silence is explained; the others stay unreachable."""
-    begun = {entry.step.host: entry.action for entry in unsettled if entry.state is EntryState.BEGUN}
+    begun = {entry.step.host: entry.action for entry in known.unsettled if entry.state is EntryState.BEGUN}
     silent = [host.name for host in seen.hosts if host.state is HostState.UNREACHABLE]
     found: dict[str, HostState] = {}
     to_ask = []
@@ -65,9 +63,9 @@ def _explained(
             found[name] = HostState.DRAINING
         elif name in site.switches:
             to_ask.append(name)
-    found |= _seen_by_their_bmc(site, seen, marks, to_ask)
+    found |= _seen_by_their_bmc(site, seen, known.marks, to_ask)
     return found | {
-        name: HostState.MAINTENANCE for name in silent if name not in found and _is_worked_on(seen, drains, name)
+        name: HostState.MAINTENANCE for name in silent if name not in found and _is_worked_on(seen, known.drains, name)
     }
 
 

@@ -147,10 +147,12 @@ def _is_young(site: ActingSite, entry: JournalEntry) -> bool:
 
 
 def _is_at_rest(site: ActingSite, entry: JournalEntry) -> bool:
-    """Whether the hypervisors list the guest at one of its two ends and in no migration."""
+    """Whether the hypervisors list the guest at one of its two ends and in no migration, or in one that is not ours."""
     seen = site.platform.observe()
     vm = next((vm for vm in seen.vms if entry.concerns(vm.name, vm.id)), None)
-    return vm is not None and vm.host in entry.hosts and not vm.is_in_flight and not seen.is_frozen(vm)
+    if vm is None or vm.host not in entry.hosts or seen.is_frozen(vm):
+        return False
+    return vm.moving_to is None or (vm.host, vm.moving_to) != (entry.step.source, entry.step.target)
 
 
 # -- power

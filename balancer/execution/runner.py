@@ -14,7 +14,7 @@ from balancer.execution.acting_site import ActingSite
 from balancer.execution.events import Events
 from balancer.execution.failing import close
 from balancer.execution.limits import Limits
-from balancer.execution.looking import look
+from balancer.execution.looking import look_knowing
 from balancer.execution.migration import Migration
 from balancer.execution.report import Ending, Outcome, Progress, Result, RunReport, StepProgress
 from balancer.execution.starting import AllMovesWait, Begun, Gate, Refused, Waits, start
@@ -236,9 +236,8 @@ class Runner:
             return
         if self._moves_in_flight() >= limits.concurrent and all(step.is_move for step in ready):
             return  # a look would change nothing: no move may begin before one has ended
-        # What is reserved is read first: whatever comes between is in the look, and is not claimed to be.
-        reserved = known_of(self._site.store.reservations.all())
-        cluster = look(self._site)
+        known = self._site.store.glance(self._site.now)
+        cluster, reserved = look_knowing(self._site, known), known_of(known.reserved)
         try:
             self._start_in_turn(ready, cluster, limits, reserved)
         except LeaseLost as lost:

@@ -62,7 +62,7 @@ class Caution(Value):
     )
     moved_by_others_minutes: Amount = Field(
         default=60.0,
-        description="a guest that somebody else moved is left where it was put for this long, unless a promise needs it",
+        description="a guest that somebody else moved is left there for this long, unless a promise needs it moved",
         examples=[60],
     )
     on_stop: OnStop = Field(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from balancer.store.accounts import Accounts
 from balancer.store.audit import Audit
 from balancer.store.database import Database, open_database
 from balancer.store.drains import Drains
 from balancer.store.endings import Endings
 from balancer.store.failures import Failures
+from balancer.store.glance import Glance, glance
 from balancer.store.halts import Halts
 from balancer.store.journal import Journal
 from balancer.store.lease import Lease
@@ -34,6 +37,10 @@ class Store:
         self.failures = Failures(database)
         self.halts = Halts(database)
         self.sightings = Sightings(database)
+
+    def glance(self, now: datetime) -> Glance:
+        """Read what a look at the world has to know of the past, as it is at one instant."""
+        return glance(self._database, now)
 
     def close(self) -> None:
         self._database.close()

@@ -21,7 +21,11 @@ BUSY_SECONDS = 10  # a report being read elsewhere must not make the journal fai
 
 
 class Database:
-    """The store's database. Each `writing` block is one durable transaction: all of it, or nothing."""
+    """The store's database. Each `writing` block is one durable transaction: all of it, or nothing.
+
+    What is written `lazily` outlives the death of the process, and the loss of power only once something else was
+    written durably: for what the next start finds out by itself.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -31,10 +35,10 @@ class Database:
         self._alone: AbstractContextManager[object] = threading.RLock() if shared else nullcontext()
 
     @contextmanager
-    def writing(self, what: str) -> Iterator[Connection]:
+    def writing(self, what: str, lazily: bool = False) -> Iterator[Connection]:
         """Open a transaction that nobody else writes beside; `what` is said to the operator when it fails."""
         with self._in_words(what), self._alone, self._engine.connect() as connection:
-            connection.execution_options(writing=True)
+            connection.execution_options(writing=True, lazily=lazily)
             with connection.begin():
                 yield connection
 
@@ -135,5 +139,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A writer that began as a reader fails at once when somebody else writes, so it says so from the start.
-    writing = "writing" in connection.get_execution_options()
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    options = connection.get_execution_options()
+    if "writing" in options:
+        # Only a durable commit waits for the disk; it takes all that was written before along.
+        connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if options.get('lazily') else 'FULL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if "writing" in options else "BEGIN")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from balancer.store.database import Database
 from balancer.store.tables import drains
@@ -52,5 +52,10 @@ class Drains:
     def all(self) -> Mapping[str, Drain]:
         """Return the drained hosts by name, the oldest wish first."""
         with self._database.reading("read the drained hosts") as connection:
-            rows = connection.execute(select(drains).order_by(drains.c.since, drains.c.host))
-            return {row.host: Drain(row.host, row.since, row.who, row.why, row.empty_since) for row in rows}
+            return drains_in(connection)
+
+
+def drains_in(connection: Connection) -> Mapping[str, Drain]:
+    """Return the drained hosts by name, the oldest wish first."""
+    rows = connection.execute(select(drains).order_by(drains.c.since, drains.c.host))
+    return {row.host: Drain(row.host, row.since, row.who, row.why, row.empty_since) for row in rows}

@@ -35,8 +35,12 @@ class Endings:
         self._database, self._journal = database, journal
 
     def write(self, entry: JournalEntry, state: EntryState, detail: str, at: datetime, then: Consequences) -> None:
-        """Close a step and remember what follows; one that was closed before is left as it is, with no trace twice."""
-        with self._database.writing(f"settle step {entry.id} of the journal") as connection:
+        """Close a step and remember what follows; one that was closed before is left as it is, with no trace twice.
+
+        The end of a move that is lost with the power is found out again: its guest is where it is.
+        """
+        lazily = entry.step.is_move
+        with self._database.writing(f"settle step {entry.id} of the journal", lazily=lazily) as connection:
             was_open = settle_in(connection, entry.id, state, detail, at)
             if was_open:
                 _remember(connection, at, then)

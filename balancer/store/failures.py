@@ -75,8 +75,7 @@ class Failures:
     def shunned(self, now: datetime) -> Mapping[str, Shunned]:
         """Return the hosts that are shunned at a moment, by name."""
         with self._database.reading("read the shunned hosts") as connection:
-            rows = connection.execute(select(shunned).where(shunned.c.until > now))
-            return {row.host: Shunned(**row._mapping) for row in rows}
+            return shunned_in(connection, now)
 
     def put_off(self, setback: Setback) -> None:
         """Remember that a guest is not tried towards a host for a while, where nothing was begun."""
@@ -87,6 +86,12 @@ class Failures:
         """Let guests be brought to a host again; say whether it was shunned."""
         with self._database.writing(f"take {host} as a target again") as connection:
             return bool(connection.execute(delete(shunned).where(shunned.c.host == host)).rowcount)
+
+
+def shunned_in(connection: Connection, now: datetime) -> Mapping[str, Shunned]:
+    """Return the hosts that are shunned at a moment, by name."""
+    rows = connection.execute(select(shunned).where(shunned.c.until > now))
+    return {row.host: Shunned(**row._mapping) for row in rows}
 
 
 def note_in(connection: Connection, failure: Failure) -> None:

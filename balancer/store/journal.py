@@ -103,8 +103,11 @@ class Journal:
         return replace(entry, id=number[0])
 
     def enter(self, entry: JournalEntry, phase: Phase) -> JournalEntry:
-        """Write down that a migration has come to its next phase."""
-        with self._database.writing(f"write down that step {entry.id} is in {phase}") as connection:
+        """Write down that a migration has come to its next phase.
+
+        Recovery begins at the phase that is written, and finds the rest out by asking; so it may be one behind.
+        """
+        with self._database.writing(f"write down that step {entry.id} is in {phase}", lazily=True) as connection:
             connection.execute(update(journal).where(journal.c.id == entry.id).values(phase=phase))
         return replace(entry, phase=phase)
 
@@ -133,7 +136,8 @@ class Journal:
 
     def unsettled(self) -> tuple[JournalEntry, ...]:
         """Return the steps whose end nobody has seen yet, oldest first."""
-        return self._find(select(journal).where(journal.c.state.in_(UNSETTLED)).order_by(journal.c.id))
+        with self._database.reading("read the journal") as connection:
+            return unsettled_in(connection)
 
     def latest(self, limit: int = 100) -> tuple[JournalEntry, ...]:
         """Return the last steps, newest first."""
@@ -149,6 +153,12 @@ class Journal:
     def _find(self, question: Select[Any]) -> tuple[JournalEntry, ...]:
         with self._database.reading("read the journal") as connection:
             return tuple(map(_entry, connection.execute(question)))
+
+
+def unsettled_in(connection: Connection) -> tuple[JournalEntry, ...]:
+    """Return the steps whose end nobody has seen yet, oldest first."""
+    question = select(journal).where(journal.c.state.in_(UNSETTLED)).order_by(journal.c.id)
+    return tuple(map(_entry, connection.execute(question)))
 
 
 def settle_in(connection: Connection, number: int, state: EntryState, detail: str, at: datetime) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, true, update
 
 from balancer.store.database import Database
 from balancer.store.tables import marks
@@ -90,7 +90,7 @@ class Marks:
     def all(self) -> Mapping[str, HostMarks]:
         """Return what is remembered, by host."""
         with self._database.reading("read the marks") as connection:
-            return {row.host: _marks(row) for row in connection.execute(select(marks))}
+            return marks_in(connection)
 
     def cordon(self, host: str, why: str, at: datetime, by: CordonedBy = CordonedBy.BALANCER) -> None:
         """Close a host to guests; a cordon that stands already stays whose it is."""
@@ -143,6 +143,11 @@ class Marks:
                 connection.execute(insert(marks).values(host=host))
             wanted = here if only_if is None else here & only_if
             connection.execute(update(marks).where(wanted).values(**values))
+
+
+def marks_in(connection: Connection) -> Mapping[str, HostMarks]:
+    """Return what is remembered, by host."""
+    return {row.host: _marks(row) for row in connection.execute(select(marks))}
 
 
 def _marks(row: Row[Any]) -> HostMarks:

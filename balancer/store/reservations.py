@@ -52,7 +52,7 @@ class Reservations:
     def all(self) -> tuple[Reservation, ...]:
         """Return what is reserved, the oldest first."""
         with self._database.reading("read the reservations") as connection:
-            return tuple(map(_reservation, connection.execute(select(reservations).order_by(reservations.c.entry))))
+            return reservations_in(connection)
 
     def sweep(self, now: datetime, still_open: Collection[int]) -> tuple[Reservation, ...]:
         """Let go of reservations whose time is over, or whose step is not open any more; return them."""
@@ -61,6 +61,11 @@ class Reservations:
             with self._database.writing("sweep the reservations") as connection:
                 release_in(connection, *(each.entry for each in gone))
         return gone
+
+
+def reservations_in(connection: Connection) -> tuple[Reservation, ...]:
+    """Return what is reserved, the oldest first."""
+    return tuple(map(_reservation, connection.execute(select(reservations).order_by(reservations.c.entry))))
 
 
 def claim_in(connection: Connection, claim: Claim, entry: int) -> None:

@@ -38,9 +38,9 @@ class Killer:
 
     def _around_block(self, block: Any) -> Any:
         @contextmanager
-        def surrounded(what: str) -> Iterator[Any]:
+        def surrounded(what: str, lazily: bool = False) -> Iterator[Any]:
             self.tick()
-            with block(what) as connection:
+            with block(what, lazily) as connection:
                 yield connection
             self.tick()
 
