@@ -68,8 +68,7 @@ def open_database(url: str, cluster: str) -> Database:
             if inspect(connection).has_table(about.name):
                 row = connection.execute(select(about)).one()
                 _refuse_another(database.name, row.schema_version, row.cluster, cluster)
-                if row.schema_version < SCHEMA_VERSION:
-                    upgrade(connection, row.schema_version)
+                upgrade(connection, row.schema_version)
             else:
                 metadata.create_all(connection)
                 connection.execute(insert(about).values(one=1, schema_version=SCHEMA_VERSION, cluster=cluster))

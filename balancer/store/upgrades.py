@@ -16,9 +16,10 @@ CHANGES: Final[Mapping[int, tuple[str, ...]]] = {
 
 
 def upgrade(connection: Connection, version: int) -> None:
-    """Bring a store from an older version to this one, within the caller's transaction."""
+    """Bring a store from an older version to this one, within the caller's transaction; make what tables it lacks."""
     for step in range(version, SCHEMA_VERSION):
         for change in CHANGES.get(step, ()):
             connection.execute(text(change))
     metadata.create_all(connection)
-    connection.execute(update(about).values(schema_version=SCHEMA_VERSION))
+    if version < SCHEMA_VERSION:
+        connection.execute(update(about).values(schema_version=SCHEMA_VERSION))
