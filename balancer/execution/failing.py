@@ -92,7 +92,8 @@ def _halt_after(site: ActingSite, failure: Failure | None, limits: Limits) -> Ha
     if failure is None:
         return None
     since = site.now - timedelta(minutes=limits.stop_within_minutes)
-    lately = [*site.store.failures.since(max(since, site.store.halts.resumed_at() or since)), failure]
+    resumed = site.store.halts.resumed_at() or since
+    lately = [*(each for each in site.store.failures.since(since) if each.at > resumed), failure]
     if len(lately) < limits.stop_after:
         return None
     why = f"{count_of(len(lately), 'failure')} within {limits.stop_within_minutes:g} min ({_named(lately)})"

@@ -86,7 +86,8 @@ def _target_refuses(step: Step, vm: Vm, cluster: Cluster) -> str:
         return f"{source} does not answer"
     host = cluster.host(target)
     if not host.takes_guests:
-        said = "drained" if host.drained else "cordoned" if host.cordoned else host.shunned or host.state
-        return f"{target} takes no guests: it is {said}"
+        said = "drained" if host.drained else "cordoned" if host.cordoned else host.state
+        why = f"it is {said}" if host.shunned is None or host.drained or host.cordoned else host.shunned
+        return f"{target} takes no guests: {why}"
     why_not = cluster.why_cannot_run(vm, host)
     return f"{vm.name} cannot run on {target}: {why_not}" if why_not else ""
