@@ -167,3 +167,45 @@ def test_a_process_that_is_silent_for_too_long_is_not_well(tmp_path: Path) -> No
     assert why_unhealthy(tmp_path, datetime(2026, 11, 23, 12, 1, tzinfo=UTC)) == ""
     assert why_unhealthy(tmp_path, datetime(2026, 11, 23, 12, 2, tzinfo=UTC)) == "no cycle for 120 s"
     assert "the service does not run" in why_unhealthy(tmp_path / "elsewhere", datetime.now(UTC))
+
+
+@pytest.mark.parametrize("on_stop", ["finish", "abort"])
+def test_what_moves_when_it_is_told_to_stop_arrives_or_is_given_up_as_the_policy_says(
+    tmp_path: Path, on_stop: str
+) -> None:
+    with (
+        service(tmp_path, mode="act", more=f"caution: {{on_stop: {on_stop}}}\n") as running,
+        its_store(tmp_path) as store,
+    ):
+        running.waits_for(lambda: any(entry.phase == "transfer" for entry in store.journal.unsettled()))
+        running.is_told(signal.SIGTERM)
+        assert running.leaves_with() == 0, running.log.read_text()
+        assert not store.journal.unsettled() and not store.reservations.all()
+        ended = {str(entry.state) for entry in store.journal.latest() if entry.step.is_move}
+        assert ended == ({"done"} if on_stop == "finish" else {"failed"}), running.log.read_text()
+
+
+def test_a_stop_is_not_waited_for_longer_than_the_policy_says(tmp_path: Path) -> None:
+    with (
+        service(tmp_path, mode="act", more="caution: {stop_within_minutes: 0}\n") as running,
+        its_store(tmp_path) as store,
+    ):
+        running.waits_for(lambda: bool(store.journal.unsettled()))
+        running.is_told(signal.SIGTERM)
+        assert running.leaves_with() == 0, running.log.read_text()
+        assert store.journal.unsettled(), "it was waited for"
+    assert "left to the hypervisors, the next start settles it" in running.log.read_text()
+
+
+def test_a_running_service_honours_a_pause_and_a_request_to_give_up(tmp_path: Path) -> None:
+    with service(tmp_path, mode="act", interval_seconds=1) as running, its_store(tmp_path) as store:
+        running.waits_for(lambda: any(entry.phase == "transfer" for entry in store.journal.unsettled()))
+        store.halts.pause("ann", "new switch", datetime.now(UTC))
+        open_moves = [entry.id for entry in store.journal.unsettled()]
+        store.halts.give_up(open_moves, "ann", "now", datetime.now(UTC))
+        running.waits_for(lambda: not store.journal.unsettled())
+        running.waits_for(lambda: "nothing but waking is begun: paused by ann" in running.log.read_text())
+        assert {entry.id for entry in store.journal.latest() if entry.step.is_move} == set(open_moves)
+        assert all(
+            "given up on request of ann" in entry.detail for entry in store.journal.latest() if entry.step.is_move
+        )

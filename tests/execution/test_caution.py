@@ -1,4 +1,4 @@
-"""After failures: what is not tried for a while, which hosts are left alone, when everything stops; and how people stop it."""
+"""After failures: what is not tried for a while, who is left alone, when everything stops; and how people stop it."""
 
 from __future__ import annotations
 

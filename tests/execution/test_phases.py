@@ -1,4 +1,4 @@
-"""The five phases of a move: what each leaves behind, who can see it, and that room is reserved before anything begins."""
+"""The five phases of a move: what each leaves behind, who can see it, and that room is reserved first."""
 
 from __future__ import annotations
 
