@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from balancer.domain.cluster import Cluster
 from balancer.domain.host import MEMORY
-from balancer.domain.plan import Step
 from balancer.errors import PlatformError, Prospect
 from balancer.execution import Events, Limits, Result, Runner, look, settle_the_past
 from balancer.platforms.base import MigrationOrder
