@@ -160,6 +160,7 @@ def _watch(site: Site, runner: Runner, poll_seconds: float) -> None:
                 bars.update(shown[item.step.id], completed=course.share or 0.0, detail=str(course))
             for gone in shown.keys() - {item.step.id for item in progress.running}:
                 bars.remove_task(shown.pop(gone))
+            bars.refresh()
             site.clock.sleep(poll_seconds)
 
 
