@@ -238,3 +238,34 @@ def test_a_failure_says_in_which_phase_it_happened(slow: Stage) -> None:
     slow.world.fail_migration("a", 0.2, "no more")
     (outcome,) = slow.run(move("a", "h1", "h3")).outcomes
     assert str(outcome) == "move a from h1 to h3: failed in finalise, no more"
+
+
+class TestTheWorldChanges:
+    def test_a_guest_that_grew_since_the_plan_is_not_moved_where_it_no_longer_fits(self, stage: Stage) -> None:
+        steps = plan(move("a", "h1", "h3", memory_mib=1024.0), move("c", "h2", "h3"))
+        guest = stage.world.guests["a"]
+        guest.spec = replace(guest.spec, memory_mib=40_000.0)
+        grown, other = Runner(stage.site, steps, gate_of(HALF.at)).run_to_end().outcomes
+        assert grown.result is Result.REFUSED and "headroom" in grown.detail
+        assert other.result is Result.DONE
+
+    def test_a_rule_that_is_new_since_the_plan_holds_for_what_is_still_to_begin(self, stage: Stage) -> None:
+        apart = {"constraints": [{"kind": "apart", "name": "pair", "vms": ["a", "c"]}]}
+        runner = Runner(stage.site, plan(move("a", "h1", "h2")), gate_of(Policy.model_validate(apart).at))
+        (outcome,) = runner.run_to_end().outcomes
+        assert outcome.result is Result.REFUSED and "pair" in outcome.detail
+
+    def test_a_target_that_died_since_the_plan_is_left_out_and_the_rest_goes_on(self, tmp_path: Path) -> None:
+        stage = build(tmp_path, {f"h{number}": [f"g{number}"] for number in range(1, 7)})
+        stage.world.crash("h6")
+        dead, alive = stage.run(move("g1", "h1", "h6"), move("g2", "h2", "h3")).outcomes
+        assert (dead.result, alive.result) == (Result.REFUSED, Result.DONE)
+
+
+def test_events_are_told_from_a_number_on_and_only_the_last_are_kept() -> None:
+    events = Events(kept=2)
+    assert events.wait(0, seconds=0) == ()
+    for number in range(3):
+        events.add(NOON, "plan-1", f"s{number}", "move a from h1 to h2", "transfer")
+    assert [event.step_id for event in events.since()] == ["s1", "s2"]
+    assert [event.number for event in events.wait(2, seconds=0)] == [3]
