@@ -1,4 +1,4 @@
-"""While a plan is carried out a person sees, for each move, its phase, how far it has come, how fast, and how long yet."""
+"""While a plan is carried out a person sees, for each move, its phase, how far it has come, how fast, how long yet."""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ from tests.execution.stage import NOON, Stage, plan, power
 
 HOSTS = ("h1", "h2", "h3", "h4")
 MEMORY_MIB = 16384.0
+SIZES_MIB = (512.0, 1024.0, 3072.0)
 HEADROOM = 0.9
 PAIR = ("g1", "g2")  # never on one host
 POLICY = Policy.model_validate(
@@ -147,7 +148,7 @@ class Life:
         speed = rng.choice((40.0, 100.0, 1000.0))
         world = World(clock, [HostSpec(name, 16, MEMORY_MIB, migration_mib_per_s=speed) for name in HOSTS], "lab")
         for number in range(1, rng.randint(6, 11)):
-            self._place(world, GuestSpec(f"g{number}", 2, rng.choice((512.0, 1024.0, 3072.0)), constantly(0.3)))
+            self._place(world, GuestSpec(f"g{number}", 2, rng.choice(SIZES_MIB), constantly(0.3)))
         file = SiteFile.model_validate(
             {
                 "cluster": "lab",

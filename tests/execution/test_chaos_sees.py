@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
 
 from balancer.execution import failing, power_off, recovery, starting
 from balancer.simulation.machines import GuestState
 from balancer.simulation.transit import Transit
-from balancer.store import endings, halts, journal, tables
+from balancer.store import endings, halts
 from tests.execution.chaos import Broken, live
 
 MOST_LIVES = 60
@@ -38,17 +37,6 @@ def test_room_that_is_never_released(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_promises_that_are_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "_pass_the_gate", nothing)
-    assert " worse: " in first_harm()
-
-
-@pytest.mark.long
-def test_room_that_is_promised_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    def believe(connection: Any, claim: Any, entry: int) -> None:
-        values = {**vars(claim.wanted), "entry": entry, "vm_key": str(entry)}
-        connection.execute(insert(tables.reservations).values(**values))
-
-    monkeypatch.setattr(journal, "claim_in", believe)
-    monkeypatch.setattr("tests.execution.test_chaos_sees.MOST_LIVES", 600)
     assert " worse: " in first_harm()
 
 
