@@ -29,6 +29,7 @@ from balancer.platforms import open_platform
 from balancer.policy import Policy
 from balancer.power import open_switches
 from balancer.remembering import news_of_drains, news_of_strays, recall
+from balancer.secrets import read_secret
 from balancer.store import open_store
 
 if TYPE_CHECKING:
@@ -213,7 +214,8 @@ def site_from(
     kill_file: Path | None = None,
 ) -> Site:
     """Open a site from its description; the kill file is looked for in the state directory unless it is named."""
-    store = open_store(file.store, file.cluster)
+    password = read_secret(file.store_secret_ref, secrets, "the store") if file.store_secret_ref else None
+    store = open_store(file.store, file.cluster, password.value.get_secret_value() if password else None)
     platform = open_platform(file, clock, world)
     switches = open_switches(file, secrets, world)
     history = open_history(file, state / "history.db", secrets, clock)

@@ -123,6 +123,7 @@ class SiteFile(Value):
     shared_paths: tuple[str, ...] = Field(default=(), description="directories that are the same on each host")
     history: HistoryChoice | None = None
     store: str = "sqlite:///balancer.db"
+    store_secret_ref: SecretRef | None = Field(default=None, description="password of a store on a server")
     read_watts: Flag = Field(default=False, description="ask the BMCs in each cycle what their hosts draw")
     wake_deadline_seconds: Amount = 600.0
     shutdown_deadline_seconds: Amount = 300.0

@@ -46,9 +46,9 @@ class Store:
         self._database.close()
 
 
-def open_store(url: str, cluster: str = "") -> Store:
+def open_store(url: str, cluster: str = "", password: str | None = None) -> Store:
     """Open the store of a cluster; StoreError where it cannot be, or is another cluster's or version's."""
-    return Store(open_database(url, cluster))
+    return Store(open_database(url, cluster, password))
 
 
 __all__ = ["Store", "open_store"]

@@ -6,10 +6,23 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    DateTime,
+    Engine,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -18,6 +31,9 @@ from balancer.store.tables import SCHEMA_VERSION, about, metadata
 from balancer.store.upgrades import upgrade
 
 BUSY_SECONDS = 10  # a report being read elsewhere must not make the journal fail at once
+SERVER_SECONDS = 5  # a server that is silent for so long, or a lock that another keeps for so long, is given up
+IDLE_SECONDS = 3  # shorter: who waits for one that stands still in the midst of a transaction gets its turn
+WRITERS = 0x62616C616E636572  # "balancer" in ASCII: the lock that a server's writers take, one after the other
 
 
 class Database:
@@ -40,6 +56,8 @@ class Database:
         with self._in_words(what), self._alone, self._engine.connect() as connection:
             connection.execution_options(writing=True, lazily=lazily)
             with connection.begin():
+                if self.is_server:
+                    connection.execute(select(func.pg_advisory_xact_lock(WRITERS)))
                 yield connection
 
     @contextmanager
@@ -47,6 +65,18 @@ class Database:
         """Open a look at the store as it is now."""
         with self._in_words(what), self._alone, self._engine.connect() as connection:
             yield connection
+
+    def now(self, connection: Connection, ours: datetime) -> datetime:
+        """Return the moment that leases go by: a server's own clock; ours where the store is on this machine alone."""
+        if not self.is_server:
+            return ours
+        moment: datetime = connection.execute(select(func.clock_timestamp(type_=DateTime(timezone=True)))).scalar_one()
+        return moment
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the store is a server that balancers on several machines share."""
+        return self._engine.dialect.name != "sqlite"
 
     def close(self) -> None:
         self._engine.dispose()
@@ -57,12 +87,14 @@ class Database:
             yield
         except SQLAlchemyError as failed:
             cause = str(getattr(failed, "orig", None) or failed)
-            raise StoreError(self.name, what, cause, "nothing is done without the store; is the disk full?") from failed
+            look_at = "does its server run, and is it reached?" if self.is_server else "is the disk full?"
+            raise StoreError(self.name, what, cause, f"nothing is done without the store; {look_at}") from failed
 
 
-def open_database(url: str, cluster: str) -> Database:
+def open_database(url: str, cluster: str, password: str | None = None) -> Database:
     """Open the store's database: make one that is new, bring an older one up to this version, refuse any other."""
-    database = Database(_engine(_parsed(url)))
+    parsed = _parsed(url)
+    database = Database(_engine(parsed if password is None else parsed.set(password=password)))
     try:
         with database.writing("open") as connection:
             if inspect(connection).has_table(about.name):
@@ -99,12 +131,34 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite(url)
     try:
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, connect_args=_patience(url))
     except NoSuchModuleError as failed:
         name = url.render_as_string(hide_password=True)
         raise StoreError(name, "open", "no such kind of store", "sqlite:///... or postgresql+psycopg://...") from failed
     except ModuleNotFoundError as failed:
         raise MissingExtra("a store on PostgreSQL", "postgres") from failed
+
+
+def _patience(url: URL) -> dict[str, Any]:
+    """Say for how long a PostgreSQL server is waited for, and for how long it waits for us.
+
+    A balancer that stands still in the midst of a transaction would keep the lease's row from the one that takes over.
+    """
+    if url.get_backend_name() != "postgresql":
+        return {}
+    limits = {
+        "statement_timeout": SERVER_SECONDS,
+        "lock_timeout": SERVER_SECONDS,
+        "idle_in_transaction_session_timeout": IDLE_SECONDS,
+    }
+    return {
+        "connect_timeout": SERVER_SECONDS,
+        "tcp_user_timeout": SERVER_SECONDS * 1000,
+        "keepalives_idle": SERVER_SECONDS,
+        "keepalives_interval": 1,
+        "keepalives_count": SERVER_SECONDS,
+        "options": " ".join(f"-c {limit}={seconds}s" for limit, seconds in limits.items()),
+    }
 
 
 def _sqlite(url: URL) -> Engine:

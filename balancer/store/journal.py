@@ -94,7 +94,7 @@ class Journal:
         """
         with self._database.writing(f"begin {entry.step}") as connection:
             if token is not None:
-                lease.refuse_unless_held(connection, token, entry.at, self._database.name)
+                lease.refuse_unless_held(self._database, connection, token, entry.at)
             written = connection.execute(insert(journal).values(**_columns(entry)))
             number = written.inserted_primary_key
             assert number is not None

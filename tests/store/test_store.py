@@ -1,13 +1,13 @@
-"""The store: durable, private to its owner, and honest about why it cannot be used."""
+"""The store: durable, private to its owner, and honest about why it cannot be used; in a file and on a server."""
 
 from __future__ import annotations
 
-import sqlite3
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from balancer.domain.plan import Action, Step
 from balancer.errors import StoreError
@@ -17,24 +17,16 @@ from balancer.store.journal import EntryState, JournalEntry
 from balancer.store.lease import LeaseLost
 from balancer.store.marks import CordonedBy, IdentityProof, ProofMethod
 from balancer.store.memory import Spent
+from tests.store.conftest import Time
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
 MOVE = Step(id="s1", action=Action.MOVE, vm="db1", vm_id="8a52", source="h1", target="h2", seconds=12.0)
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/balancer.db"
-
-
-@pytest.fixture
-def store(url: str) -> Store:
-    return open_store(url, "lab")
-
-
 class TestOpening:
-    def test_nobody_else_on_the_machine_can_read_it(self, store: Store, tmp_path: Path) -> None:
+    def test_nobody_else_on_the_machine_can_read_it(self, tmp_path: Path) -> None:
+        store = open_store(f"sqlite:///{tmp_path}/balancer.db", "lab")
         store.audit.add(AuditLine(NOON, "ada", "moved db1"))
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         assert modes and set(modes.values()) == {0o600}
@@ -47,10 +39,10 @@ class TestOpening:
         with pytest.raises(StoreError, match="it belongs to cluster lab, not shop"):
             open_store(url, "shop")
 
-    def test_a_store_of_a_later_version_is_refused(self, store: Store, url: str, tmp_path: Path) -> None:
+    def test_a_store_of_a_later_version_is_refused(self, store: Store, url: str) -> None:
         store.close()
-        with sqlite3.connect(tmp_path / "balancer.db") as raw:
-            raw.execute("UPDATE about SET schema_version = 99")
+        with sqlalchemy.create_engine(url).begin() as raw:
+            raw.execute(sqlalchemy.text("UPDATE about SET schema_version = 99"))
         with pytest.raises(StoreError, match=r"its schema is 99, this is \d"):
             open_store(url, "lab")
 
@@ -94,50 +86,57 @@ class TestJournal:
         with pytest.raises(StoreError, match="no such entry"):
             store.journal.settle(7, EntryState.DONE, "", NOON)
 
-    def test_a_balancer_that_lost_its_lease_begins_nothing(self, store: Store) -> None:
-        old = store.lease.acquire("slow", 30, NOON)
-        new = store.lease.acquire("quick", 30, LATER)
+    def test_a_balancer_that_lost_its_lease_begins_nothing(self, store: Store, time: Time) -> None:
+        old = store.lease.acquire("slow", time.units(30), time.now)
+        time.passes(60)
+        new = store.lease.acquire("quick", time.units(3000), time.now)
         with pytest.raises(LeaseLost):
-            store.journal.begin(JournalEntry(LATER, "plan-1", MOVE), token=old)
+            store.journal.begin(JournalEntry(time.now, "plan-1", MOVE), token=old)
         assert store.journal.unsettled() == ()
-        assert store.journal.begin(JournalEntry(LATER, "plan-2", MOVE), token=new).id == 1
+        begun = store.journal.begin(JournalEntry(time.now, "plan-2", MOVE), token=new)
+        assert store.journal.unsettled() == (begun,)
 
 
 class TestLease:
-    def test_one_balancer_at_a_time(self, store: Store) -> None:
-        assert store.lease.acquire("a", 30, NOON) == 1
-        assert store.lease.acquire("b", 30, NOON + timedelta(seconds=29)) is None
-        assert store.lease.acquire("b", 30, NOON + timedelta(seconds=30)) == 2
+    def test_one_balancer_at_a_time(self, store: Store, time: Time) -> None:
+        assert store.lease.acquire("a", time.units(30), time.now) == 1
+        assert store.lease.acquire("b", time.units(30), time.now) is None
+        time.passes(30)
+        assert store.lease.acquire("b", time.units(30), time.now) == 2
 
-    def test_who_was_overtaken_can_neither_act_nor_renew(self, store: Store) -> None:
-        first = store.lease.acquire("a", 30, NOON)
-        store.lease.acquire("b", 30, LATER)
+    def test_who_was_overtaken_can_neither_act_nor_renew(self, store: Store, time: Time) -> None:
+        first = store.lease.acquire("a", time.units(30), time.now)
+        time.passes(60)
+        store.lease.acquire("b", time.units(3000), time.now)
         assert first is not None
-        assert not store.lease.holds(first, LATER)
-        assert not store.lease.renew(first, 30, LATER)
+        assert not store.lease.holds(first, time.now)
+        assert not store.lease.renew(first, time.units(30), time.now)
 
-    def test_a_lease_that_ran_out_is_not_renewed_by_a_sleeper(self, store: Store) -> None:
-        token = store.lease.acquire("a", 30, NOON)
+    def test_a_lease_that_ran_out_is_not_renewed_by_a_sleeper(self, store: Store, time: Time) -> None:
+        token = store.lease.acquire("a", time.units(30), time.now)
+        time.passes(60)
         assert token is not None
-        assert not store.lease.renew(token, 30, LATER)
+        assert not store.lease.renew(token, time.units(30), time.now)
+        assert store.lease.holder(time.now) is None
 
-    def test_a_renewed_lease_holds_for_longer(self, store: Store) -> None:
-        token = store.lease.acquire("a", 30, NOON)
-        assert token is not None and store.lease.renew(token, 90, NOON)
-        assert store.lease.holds(token, LATER)
-        assert not store.lease.holds(token, LATER, for_seconds=30)
+    def test_a_renewed_lease_holds_for_longer(self, store: Store, time: Time) -> None:
+        token = store.lease.acquire("a", time.units(30), time.now)
+        assert token is not None and store.lease.renew(token, time.units(600), time.now)
+        time.passes(60)
+        assert store.lease.holds(token, time.now)
+        assert not store.lease.holds(token, time.now, for_seconds=time.units(600))
 
-    def test_a_released_lease_is_free_at_once(self, store: Store) -> None:
-        token = store.lease.acquire("a", 30, NOON)
+    def test_a_released_lease_is_free_at_once(self, store: Store, time: Time) -> None:
+        token = store.lease.acquire("a", time.units(3000), time.now)
         assert token is not None
-        store.lease.release(token, NOON)
-        assert store.lease.holder(NOON) is None
-        assert store.lease.acquire("b", 30, NOON) == 2
+        store.lease.release(token, time.now)
+        assert store.lease.holder(time.now) is None
+        assert store.lease.acquire("b", time.units(30), time.now) == 2
 
-    def test_a_restart_under_the_same_name_fences_off_its_former_self(self, store: Store) -> None:
-        before, after = store.lease.acquire("a", 30, NOON), store.lease.acquire("a", 30, NOON)
+    def test_a_restart_under_the_same_name_fences_off_its_former_self(self, store: Store, time: Time) -> None:
+        before, after = (store.lease.acquire("a", time.units(3000), time.now) for _ in range(2))
         assert before is not None and after is not None
-        assert (store.lease.holds(before, NOON), store.lease.holds(after, NOON)) == (False, True)
+        assert (store.lease.holds(before, time.now), store.lease.holds(after, time.now)) == (False, True)
 
 
 class TestMarks:
