@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Prospect(StrEnum):
@@ -29,6 +30,17 @@ class Prospect(StrEnum):
 
 class BalancerError(Exception):
     """Something that an operator can answer."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python's own way would call the class with the sentence alone, where it wants what the sentence is made of.
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[BalancerError], args: tuple[Any, ...]) -> BalancerError:
+    """Make an error that was raised in another process once more."""
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""The long-running process: a cycle every few minutes, acting beside it, a clean end on SIGTERM."""
+"""The long-running process: a cycle every few minutes, acting beside it, a clean end on SIGTERM.
+
+Of a pair of balancers one leads. The other one stands by: it looks and plans as the leader does, touches nothing, and
+takes over once the leader has given up the right to act or has let it run out.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Lock
+from threading import Lock, RLock
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -20,7 +24,7 @@ from balancer.domain.plan import Mode, Plan
 from balancer.errors import BalancerError
 from balancer.execution import Runner
 from balancer.formats import to_json
-from balancer.leadership import leading
+from balancer.leadership import Leadership
 from balancer.policy import Policy, WatchedPolicy
 from balancer.policy.caution import OnStop
 from balancer.site import Site
@@ -31,6 +35,7 @@ HEALTH_FILE = "health.json"
 WAITING_PLAN = "waiting-plan.json"
 SECONDS_BETWEEN_LOOKS_AT_THE_END = 0.5
 SECONDS_BETWEEN_EARLY_CYCLES = 60.0  # after surprises; a plan that is refused at once must not spin
+CYCLE = "cycle"
 MISSED_BY_AT_MOST = 3  # intervals without a cycle until the process counts as unhealthy
 
 
@@ -38,13 +43,16 @@ class Service:
     """Looks, plans and, where the policy says so, acts, until it is told to stop."""
 
     def __init__(self, site: Site, watched: WatchedPolicy, state: Path, lease_seconds: float) -> None:
-        self._site, self._watched, self._state, self._lease_seconds = site, watched, state, lease_seconds
+        self._site, self._watched, self._state = site, watched, state
+        self._leadership = Leadership(site, lease_seconds)
         # A queue that a signal handler may use at any moment; an Event would lock itself up on a second signal.
         self._told: SimpleQueue[int] = SimpleQueue()
         self._conflicts_told: set[str] = set()  # of the last plan
         self._hands = ThreadPoolExecutor(max_workers=4, thread_name_prefix="acting")
         self._leading: ExitStack | None = None
-        self._reading = Lock()
+        self._changing_the_lead = RLock()
+        self._role, self._trouble = "", ""  # as they were last said
+        self._reading, self._one_cycle = Lock(), Lock()
         self._cycles: BackgroundScheduler | None = None
         self._last_early: datetime | None = None
 
@@ -56,9 +64,8 @@ class Service:
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(name, lambda number, _: self._told.put(number))
         try:
-            if self._in_force().mode is Mode.ACT:
-                self._lead()
             self._cycles = _every(self._in_force().interval_seconds, self._cycle)
+            self._cycles.add_job(self._watch_the_lead, "interval", seconds=self._leadership.times.renew_every_seconds)
             while self._told.get() == signal.SIGHUP:
                 self._read_policy(is_told_to=True)
                 _pace(self._cycles, self._in_force().interval_seconds)
@@ -90,40 +97,74 @@ class Service:
         """Do what a new policy, or a window that has opened, asks of the service itself: its mode and its interval."""
         policy = self._in_force()
         if policy.mode is Mode.ACT:
-            self._lead_again_where_it_was_lost()
-            if self._leading is None:
-                self._lead()
+            self._see_to_the_lead()
         else:
             for runner in list(self._site.runners):
                 runner.stop(f"the policy's mode is {policy.mode} now")
             if not self._site.runners:
                 self._let_go()
+                self._say_role("")
         if self._cycles is not None:
             _pace(self._cycles, policy.interval_seconds)
         return policy
 
-    def _lead(self) -> None:
-        """Take the right to act, keep it until the last migration has ended, and settle what an earlier run left."""
-        held = ExitStack()
-        held.enter_context(leading(self._site, self._lease_seconds))
-        self._leading = held
-        self._settle()
+    def _watch_the_lead(self) -> None:
+        """Take over between two cycles, and begin one at once."""
+        try:
+            if self._in_force().mode is Mode.ACT and self._see_to_the_lead():
+                self._cycle()
+            self._trouble = ""
+        except BalancerError as failed:
+            if str(failed) != self._trouble:
+                log.warning("who leads cannot be seen", cause=str(failed))
+            self._trouble = str(failed)
 
-    def _lead_again_where_it_was_lost(self) -> None:
-        """Give up a right to act that has run out: a machine that stood still would wake nobody ever again."""
-        if self._leading is None or self._site.acting.may_act:
-            return
-        for runner in list(self._site.runners):
-            runner.stop("the right to act was lost")
-        if not self._site.runners:
-            log.warning("the right to act was lost, and is asked for anew")
+    def _see_to_the_lead(self) -> bool:
+        """Lead where nobody else does, and stop where the right to act was lost; says whether it was taken just now."""
+        with self._changing_the_lead:
+            if self._leading is not None and not self._has_lost_the_lead():
+                return False
+            for runner in list(self._site.runners):
+                runner.stop("the right to act was lost")
+            if self._site.runners:
+                return False  # it sees what it began to its end, and begins nothing
             self._let_go()
+            return self._lead()
+
+    def _has_lost_the_lead(self) -> bool:
+        """Whether the right to act has run out: a machine that stood still would wake nobody ever again."""
+        lost = not self._site.acting.may_act
+        if lost:
+            log.warning("the right to act was lost, and is asked for anew")
+        return lost
+
+    def _lead(self) -> bool:
+        """Take the right to act and keep it until the last migration has ended; stand by where another has it."""
+        held = ExitStack()
+        if not self._site.is_private:
+            if not self._leadership.take_if_free():
+                self._site.stands_by = True
+                self._say_role(f"stands by: {self._leadership.held_by() or 'nobody leads yet'}")
+                return False
+            held.enter_context(self._leadership.renewed())
+        self._leading, self._site.stands_by = held, False
+        self._say_role("leads")
+        return True
+
+    def _say_role(self, role: str) -> None:
+        """Log what this balancer is to the cluster when that has changed; until when another leads always does."""
+        who = role.partition(" until ")[0]
+        if who != self._role.partition(" until ")[0]:
+            log.info(f"this balancer {who or 'only looks'}", owner=self._leadership.owner)
+        self._role = role
 
     def _let_go(self) -> None:
         """Give the right to act back."""
-        held, self._leading = self._leading, None
-        if held is not None:
-            held.close()
+        with self._changing_the_lead:
+            held, self._leading = self._leading, None
+            self._site.stands_by = False
+            if held is not None:
+                held.close()
 
     def _settle(self) -> None:
         """Find out what became of what was begun and is held by no runner."""
@@ -153,22 +194,26 @@ class Service:
             return False
 
     def _cycle(self) -> None:
-        try:
-            self._read_policy()
-            policy = self._follow_the_policy()
-            if policy.mode is Mode.ACT:
-                self._settle()
-            cycle = run_cycle(self._site, policy)
-            self._answer(cycle, policy.mode)
-        except BalancerError as failed:
-            log.error("cycle failed, the next one tries again", cause=str(failed))
-            self._write_health(f"cycle failed: {failed}", is_well=False)
-        except Exception:
-            log.exception("cycle failed by a fault of the balancer's own")
-            self._write_health("cycle failed by a fault of the balancer's own", is_well=False)
+        with self._one_cycle:
+            try:
+                self._read_policy()
+                policy = self._follow_the_policy()
+                # Who takes over in mid-cycle first has to settle what the other has left, so this cycle only looks.
+                acts = policy.mode is Mode.ACT and self._leading is not None
+                if acts:
+                    self._settle()
+                cycle = run_cycle(self._site, policy)
+                self._answer(cycle, policy.mode, acts)
+            except BalancerError as failed:
+                log.error("cycle failed, the next one tries again", cause=str(failed))
+                self._write_health(f"cycle failed: {failed}", is_well=False)
+            except Exception:
+                log.exception("cycle failed by a fault of the balancer's own")
+                self._write_health("cycle failed by a fault of the balancer's own", is_well=False)
 
-    def _answer(self, cycle: Cycle, mode: Mode) -> None:
-        log.info(cycle.sentence, plan=cycle.plan.id, moves=cycle.plan.summary.moves, gap=cycle.plan.summary.gap)
+    def _answer(self, cycle: Cycle, mode: Mode, acts: bool) -> None:
+        sentence = f"would do, if it led: {cycle.sentence}" if self._site.stands_by else cycle.sentence
+        log.info(sentence, plan=cycle.plan.id, moves=cycle.plan.summary.moves, gap=cycle.plan.summary.gap)
         held = self._site.why_held
         if held:
             log.warning(f"nothing but waking is begun: {held}" if not self._site.acting.why_killed else held)
@@ -180,7 +225,7 @@ class Service:
             waiting = self._state / WAITING_PLAN
             waiting.write_text(to_json(cycle.safe))
             log.info("a plan waits for a person", command=f"balancer apply {waiting}")
-        if mode is Mode.ACT and cycle.safe is not None:
+        if acts and cycle.safe is not None:
             self._act(cycle.safe)
         self._write_health("; ".join(filter(None, (cycle.sentence, held))), is_well=True)
 
@@ -228,6 +273,7 @@ class Service:
         facts = {
             "at": self._site.clock.now().isoformat(),
             "well": is_well,
+            "role": self._role,
             "sentence": sentence,
             "stale_after_seconds": MISSED_BY_AT_MOST * self._in_force().interval_seconds,
             "policy": self._watched.policy.name,
@@ -242,14 +288,14 @@ def _every(seconds: float, job: Callable[[], object]) -> BackgroundScheduler:
     """Do a job now and again after so many seconds, one at a time; a late one is done once, not made up for."""
     scheduler = BackgroundScheduler(timezone="UTC")
     options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": max(1, int(seconds / 2))}
-    scheduler.add_job(job, "interval", seconds=seconds, next_run_time=datetime.now().astimezone(), **options)
+    scheduler.add_job(job, "interval", id=CYCLE, seconds=seconds, next_run_time=datetime.now().astimezone(), **options)
     scheduler.start()
     return scheduler
 
 
 def _pace(cycles: BackgroundScheduler, seconds: float) -> None:
     """Have the job done at another interval from now on."""
-    job = cycles.get_jobs()[0]
+    job = cycles.get_job(CYCLE)
     if job.trigger.interval != timedelta(seconds=seconds):
         job.modify(misfire_grace_time=max(1, int(seconds / 2)))
         job.reschedule("interval", seconds=seconds)
@@ -262,6 +308,14 @@ def refused_policy(state: Path) -> str:
     except (OSError, ValueError):
         return ""
     return f"the policy file is refused and the old policy stays: {'; '.join(faults)}" if faults else ""
+
+
+def role_in_words(state: Path) -> str:
+    """Say whether the running service leads or stands by, and for whom; empty where it only looks."""
+    try:
+        return str(json.loads((state / HEALTH_FILE).read_text()).get("role", ""))
+    except (OSError, ValueError):
+        return ""
 
 
 def why_unhealthy(state: Path, now: datetime) -> str:

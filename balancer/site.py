@@ -23,6 +23,7 @@ from balancer.errors import HistoryError
 from balancer.execution import ActingSite, Events, Gate, Limits, Runner, RunReport, Settled, look, settle_the_past
 from balancer.execution.runner import Held
 from balancer.formats import read
+from balancer.hands import Hands, HandsHere, HandsInAChild, platform_through, switch_through
 from balancer.history import open_history
 from balancer.history.base import READING_COLUMNS, History
 from balancer.platforms import open_platform
@@ -46,10 +47,15 @@ InForce = Callable[[datetime], Policy]
 class Site:
     """One cluster that is watched and, where the policy says so, acted on."""
 
-    def __init__(self, acting: ActingSite, history: History, is_private: bool = False) -> None:
+    def __init__(
+        self, acting: ActingSite, history: History, is_private: bool = False, hands: Hands | None = None
+    ) -> None:
         self.acting = acting
         self.history = history
         self.is_private = is_private  # nobody else can act on it, so the right to act needs no lease
+        self.hands = hands or HandsHere(acting.platform, acting.switches)
+        self.stands_by = False  # another balancer leads: what is remembered for the next cycle is that one's to write
+        self._watching = acting
         self.runners: list[Runner] = []
         self.events = Events()
 
@@ -86,6 +92,8 @@ class Site:
 
     def remember(self, seen: Cluster, plan: Plan) -> None:
         """Keep for the next cycle what this one wished for."""
+        if self.stands_by:
+            return
         if not plan.refused:  # a cycle that could not think says nothing about what is wanted
             self.acting.store.memory.wish({wish.what: wish.since for wish in plan.wanted}, self.clock.now())
         self.note_drains(seen)
@@ -97,7 +105,9 @@ class Site:
             log.warning(news)
 
     def keep_accounts(self, seen: Cluster, policy: Policy) -> None:
-        """Add what the hosts took since the last cycle."""
+        """Add what the hosts took since the last cycle; of two balancers the one that leads does."""
+        if self.stands_by:
+            return
         keep_accounts(self.acting.store, seen, policy, measured_watts(self.acting, seen))
 
     def note_drains(self, seen: Cluster) -> None:
@@ -106,6 +116,20 @@ class Site:
             log.info(news)
 
     # -- acting
+
+    def lead(self, token: int, hands_live_until: float) -> None:
+        """Act from now on under a token, through hands that the kernel ends at a moment unless that is put off."""
+        self.hands.may_act_until(hands_live_until)
+        seen = self._watching = self.acting if self.acting.token is None else self._watching
+        switches = {host: switch_through(self.hands, switch) for host, switch in seen.switches.items()}
+        self.acting = replace(
+            seen, token=token, platform=platform_through(self.hands, seen.platform), switches=switches
+        )
+
+    def follow(self) -> None:
+        """Only look from now on: the hands are ended before the right to act is given back."""
+        self.hands.close()
+        self.acting = self._watching
 
     def settle(self, policy: Policy) -> tuple[Settled, ...]:
         """Find out what became of every step that was begun and that no runner holds: at start, and in each cycle."""
@@ -151,6 +175,7 @@ class Site:
 
     def close(self) -> None:
         """Let go of connections, files and threads."""
+        self.hands.close()
         self.acting.platform.close()
         self.history.close()
         self.acting.store.close()
@@ -220,4 +245,6 @@ def site_from(
     switches = open_switches(file, secrets, world)
     history = open_history(file, state / "history.db", secrets, clock)
     acting = ActingSite(file, platform, switches, store, clock, kill_file=kill_file or state / KILL_FILE)
-    return Site(acting, history, is_private=world is not None)
+    # A simulated world lives in this process, where no other one can reach it.
+    hands = HandsInAChild(file, secrets) if world is None else HandsHere(platform, switches)
+    return Site(acting, history, is_private=world is not None, hands=hands)

@@ -11,12 +11,13 @@ import pytest
 import balancer
 
 ROOT = Path(balancer.__file__).parent
-GROUND = {"errors", "clock"}
+GROUND = {"errors", "clock", "lifetime"}
 
 MAY_SEE: dict[str, set[str]] = {
     "domain": set(),
     "errors": set(),
     "clock": set(),
+    "lifetime": set(),
     "formats": {"domain", "errors"},
     "constraints": {"domain"},
     "objectives": {"domain"},
@@ -29,6 +30,7 @@ MAY_SEE: dict[str, set[str]] = {
     "simulation": GROUND | {"domain"},
     "platforms": GROUND | {"domain", "simulation"},
     "power": GROUND | {"domain", "simulation", "secrets"},
+    "hands": GROUND | {"domain", "platforms", "power"},
     "history": GROUND | {"domain", "secrets"},
     "store": GROUND | {"domain"},
     "execution": GROUND | {"domain", "platforms", "power", "store"},

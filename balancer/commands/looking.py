@@ -18,7 +18,7 @@ from balancer.cycle import look_and_expect
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Host
 from balancer.formats import to_json
-from balancer.service import refused_policy, why_unhealthy
+from balancer.service import refused_policy, role_in_words, why_unhealthy
 from balancer.settings import load_settings
 
 
@@ -83,6 +83,7 @@ def health() -> int:
     """Say whether the running service is well (exit code 0) or not (1); for container health checks."""
     state = load_settings().state
     wrong, refused = why_unhealthy(state, datetime.now(UTC)), refused_policy(state)
+    role = "" if wrong else role_in_words(state)
     # A bad file is no reason to restart a service that works on under the old policy: it could not start again.
-    out.print("; ".join(filter(None, [wrong or "well", refused])), markup=False)
+    out.print("; ".join(filter(None, [wrong or "well", role, refused])), markup=False)
     return ERROR if wrong else DONE

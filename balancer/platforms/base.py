@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -73,6 +74,10 @@ class Platform(Protocol):
 
         Raises PlatformError where an end cannot be asked.
         """
+        ...
+
+    def allow_for(self, begun: Callable[[], Mapping[str, Move]]) -> None:
+        """Take these moves, by the guest's UUID, for under way too: a process beside this one carries them out."""
         ...
 
     def begin_migration(self, order: MigrationOrder) -> None:

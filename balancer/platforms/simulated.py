@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
 from balancer.domain.cluster import Cluster, Doubt
 from balancer.domain.host import Host, HostState
+from balancer.domain.placement import Move
 from balancer.domain.units import in_words
 from balancer.domain.vm import Vm, VmState
 from balancer.errors import PlatformError
@@ -39,6 +40,9 @@ class SimulatedPlatform:
             self._seen_hosts = {host.name: host for host in hosts if host.id is not None}
             self._seen_vms = {vm.key: vm for vm in vms}
             return Cluster(taken_at=now, cluster=self._world.cluster, hosts=hosts, vms=vms, doubts=tuple(doubts))
+
+    def allow_for(self, begun: Callable[[], Mapping[str, Move]]) -> None:
+        """A world knows what is under way in it."""
 
     def _look_at(self, host: SimHost, now: datetime, doubts: list[Doubt]) -> Host:
         if host.answers:

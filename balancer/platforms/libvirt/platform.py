@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -37,6 +38,7 @@ class LibvirtPlatform:
         self._links = {host.name: HostLink(host.name, _uri(host), deadline) for host in site.hosts}
         self._observer = Observer(site, clock, self._links, self._in_flight)
         self._stale: tuple[StaleDefinition, ...] = ()
+        self._begun_elsewhere: Callable[[], Mapping[str, Move]] = dict
         self._departing = threading.Lock()
         self._migrations: dict[str, RunningMigration] = {}  # by the guest's UUID, its last one
         self._seen_under_way: dict[str, Move] = {}  # likewise, whoever began it
@@ -47,6 +49,9 @@ class LibvirtPlatform:
         picture = self._observer.observe()
         self._stale = picture.stale
         return picture.cluster
+
+    def allow_for(self, begun: Callable[[], Mapping[str, Move]]) -> None:
+        self._begun_elsewhere = begun
 
     def stale_definitions(self) -> tuple[StaleDefinition, ...]:
         """Return the definitions that guests had left behind on other hosts when they were last observed."""
@@ -181,7 +186,8 @@ class LibvirtPlatform:
         return tuple(migration for migration in list(self._migrations.values()) if migration.is_running)
 
     def _in_flight(self) -> dict[str, Ends]:
-        return {m.order.vm_id: (m.order.move.source, m.order.move.target) for m in self._running()}
+        moves = {**self._begun_elsewhere(), **{m.order.vm_id: m.order.move for m in self._running()}}
+        return {vm_id: (move.source, move.target) for vm_id, move in moves.items()}
 
 
 def _is_quiet(status: MigrationStatus) -> bool:
