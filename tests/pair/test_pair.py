@@ -117,7 +117,7 @@ def a_pair(directory: Path, store: str, order_takes_seconds: float = 0.0) -> Ite
         while not socket.exists():
             time.sleep(0.05)
         policy = directory / "policy.yaml"
-        policy.write_text(POLICY)
+        policy.write_text(POLICY + "freeze: moves\n")
 
         def words(name: str) -> list[str]:
             (directory / name).mkdir()
@@ -132,7 +132,10 @@ def a_pair(directory: Path, store: str, order_takes_seconds: float = 0.0) -> Ite
                 assert first.poll() is None and time.monotonic() < give_up, one.log
                 time.sleep(0.05)
             with process_of(module, *words("other"), log=other_log) as second:
-                yield Pair(socket, at_the_store, one, Balancer("other", second, directory / "other"))
+                pair = Pair(socket, at_the_store, one, Balancer("other", second, directory / "other"))
+                pair.waits_for(lambda: pair.other.role.startswith("stands by: "))
+                policy.write_text(POLICY)
+                yield pair
         at_the_store.close()
 
 
@@ -156,7 +159,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_a_standby_takes_over_from_a_leader_that_is_killed_and_repeats_nothing(tmp_path: Path, store: str) -> None:
     with a_pair(tmp_path, store) as pair:
-        pair.waits_for(lambda: pair.other.role.startswith("stands by: "))
         assert pair.one.owner in pair.other.role
         assert why_unhealthy(pair.other.state, datetime.now(UTC)) == ""
         pair.waits_for(lambda: bool(pair.given()))
@@ -217,7 +219,7 @@ def is_running(pid: int) -> bool:
 def test_a_leader_that_leaves_hands_over_at_once(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/balancer.db"
     with a_pair(tmp_path, store) as pair:
-        pair.waits_for(lambda: pair.is_even() and pair.other.role != "")
+        pair.waits_for(pair.is_even)
         pair.one.is_told(signal.SIGTERM)
         assert pair.one.process.wait(PATIENCE_SECONDS) == 0, pair.one.log
         assert pair.waits_for(lambda: pair.leads(pair.other)) <= TIMES.renew_every_seconds + BUSY_SECONDS
