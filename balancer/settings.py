@@ -25,7 +25,7 @@ class Settings(BaseSettings):
         description="while this file exists nothing is begun, waking included; absent: `balancer.stop` in `state`",
     )
     log_format: Literal["text", "json"] = "text"
-    lease_seconds: float = Field(default=60.0, gt=0, description="for how long the right to act is held without a sign")
+    lease_seconds: float = Field(default=60.0, ge=5, description="for how long the right to act is held without a sign")
 
 
 def load_settings() -> Settings:

@@ -239,8 +239,7 @@ def site_from(
     kill_file: Path | None = None,
 ) -> Site:
     """Open a site from its description; the kill file is looked for in the state directory unless it is named."""
-    password = read_secret(file.store_secret_ref, secrets, "the store") if file.store_secret_ref else None
-    store = open_store(file.store, file.cluster, password.value.get_secret_value() if password else None)
+    store = open_store(file.store, file.cluster, _store_password(file, secrets))
     platform = open_platform(file, clock, world)
     switches = open_switches(file, secrets, world)
     history = open_history(file, state / "history.db", secrets, clock)
@@ -248,3 +247,13 @@ def site_from(
     # A simulated world lives in this process, where no other one can reach it.
     hands = HandsInAChild(file, secrets) if world is None else HandsHere(platform, switches)
     return Site(acting, history, is_private=world is not None, hands=hands)
+
+
+def _store_password(file: SiteFile, secrets: Path) -> str | None:
+    """Read the password of a store on a server; None where it has none, as one in a file."""
+    if file.store_secret_ref is None or file.store.startswith("sqlite"):
+        return None
+    secret = read_secret(file.store_secret_ref, secrets, "the store")
+    if secret.warning:
+        log.warning(secret.warning)
+    return secret.value.get_secret_value()
