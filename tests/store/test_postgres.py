@@ -7,11 +7,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from balancer.clock import WallClock
 from balancer.domain.plan import Action, Step
+from balancer.domain.site_file import PlatformChoice, SiteFile
 from balancer.errors import StoreError
+from balancer.simulation.world import World
+from balancer.site import site_from
 from balancer.store import Store, open_store
 from balancer.store.database import IDLE_SECONDS, open_database
 from balancer.store.journal import JournalEntry
@@ -131,7 +136,7 @@ def test_a_server_that_goes_and_comes_back_is_used_again() -> None:
         store.close()
 
 
-def test_a_password_comes_from_its_own_file_and_is_shown_nowhere(postgres: Server) -> None:
+def test_a_password_comes_from_its_own_file_and_is_shown_nowhere(postgres: Server, tmp_path: Path) -> None:
     url = postgres.new_database()
     postgres.asks_for_a_password("balancer", "very secret")
     try:
@@ -141,5 +146,10 @@ def test_a_password_comes_from_its_own_file_and_is_shown_nowhere(postgres: Serve
         with pytest.raises(StoreError, match="password") as refused:
             open_store(url, "lab", "not so secret")
         assert "not so secret" not in str(refused.value)
+        (tmp_path / "store").write_text("very secret\n")
+        platform = PlatformChoice(kind="simulated")
+        file = SiteFile(cluster="lab", platform=platform, hosts=(), store=url, store_secret_ref="file:store")
+        clock = WallClock()
+        site_from(file, tmp_path, tmp_path, clock, World(clock, [])).close()
     finally:
         postgres.trusts_everybody()
