@@ -21,9 +21,10 @@ from pydantic import SecretStr
 
 from balancer.domain.site_file import PowerAction
 from balancer.errors import PowerError
+from balancer.lifetime import ended_with_us
 from balancer.power.base import PowerState
 
-OUT_OF_TIME: Final = (-9, 124, 137)  # what is left of a program that `timeout` has killed, or of `timeout` itself
+OUT_OF_TIME: Final = (-14, -9, 124, 137)  # what is left of a program that an alarm or `timeout` killed, or of it
 LONGEST_WORDS: Final = 300  # of what a program complains of
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 
@@ -95,7 +96,7 @@ class CommandSwitch:
             raise PowerError(self.host, operation, f"there is no program {words[0]}", way_out)
         try:
             return subprocess.run(
-                ["timeout", "--signal=KILL", f"{self.deadline_seconds:g}", *words],
+                ended_with_us(["timeout", "--signal=KILL", f"{self.deadline_seconds:g}", *words]),
                 input=self._secret.get_secret_value() if self._secret else "",
                 capture_output=True,
                 text=True,

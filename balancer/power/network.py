@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import SecretStr
 
 from balancer.errors import PowerError
+from balancer.lifetime import ended_with_us
 from balancer.power.base import PowerState
 from balancer.power.words import Words
 
@@ -100,7 +101,7 @@ class NetworkSwitch:
     def _answer_of_a_child(self, action: Action) -> dict[str, Any]:
         try:
             done = subprocess.run(
-                [sys.executable, "-P", str(self.call)],
+                ended_with_us([sys.executable, "-P", str(self.call)]),
                 input=self._question(action),
                 capture_output=True,
                 text=True,

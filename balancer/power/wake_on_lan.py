@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from balancer.domain.site_file import PowerAction
 from balancer.errors import PowerError
+from balancer.lifetime import ended_with_us
 from balancer.power.base import PowerState
 from balancer.power.command import CommandSwitch
 from balancer.power.magic_packet import send_magic_packet
@@ -91,7 +92,7 @@ class SuspendSwitch(WakeOnLanSwitch):
         question = {"uri": self._uri, "seconds": self._longest_seconds, "deadline_seconds": self.deadline_seconds}
         try:
             done = subprocess.run(
-                [sys.executable, "-P", str(SUSPEND_CALL)],
+                ended_with_us([sys.executable, "-P", str(SUSPEND_CALL)]),
                 input=json.dumps(question),
                 capture_output=True,
                 text=True,

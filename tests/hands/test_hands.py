@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import signal
 import subprocess
@@ -13,24 +13,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from balancer import lifetime
 from balancer.clock import HandSetClock
 from balancer.domain.placement import Move
-from balancer.domain.site_file import Bmc, PlatformChoice, SiteFile, SiteHost
+from balancer.domain.site_file import Bmc, PlatformChoice, PowerAction, SiteFile, SiteHost
 from balancer.errors import MissingExtra, PlatformError, PowerError
 from balancer.hands import HandsHere, HandsInAChild, HandsLost, HandsTied, platform_through, switch_through
 from balancer.hands.through import LOOKS_AT_A_SWITCH, LOOKS_AT_THE_PLATFORM, ON_THE_WIRE_SECONDS
 from balancer.leadership import LeaseTimes
 from balancer.platforms.base import MigrationOrder, MigrationPhase, Platform
 from balancer.platforms.simulated import SimulatedPlatform
+from balancer.power import ipmi_call, redfish_call, suspend_call
 from balancer.power.base import PowerSwitch
-from balancer.power.ipmi import IpmiSwitch
-from balancer.power.ipmi_call import _seconds_left as seconds_left
+from balancer.power.command import CommandSwitch
 from balancer.power.simulated import SimulatedSwitch
 from balancer.simulation.machines import GuestSpec, HostSpec, constantly
 from balancer.simulation.world import World
@@ -276,21 +276,46 @@ def test_what_begins_under_a_lease_has_taken_effect_before_it_is_over(lease_seco
     assert times.takeover_seconds > lease_seconds
 
 
-def test_a_call_to_a_bmc_ends_with_the_hands_that_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It runs in a process of its own, whose alarm has to be set by the moment and not by how long it may take."""
-    now = lifetime.moment()
-    assert seconds_left({"deadline_seconds": 15.0, "ends_at": None}) == 15.0
-    assert seconds_left({"deadline_seconds": 15.0, "ends_at": now + 600}) == 15.0
-    assert seconds_left({"deadline_seconds": 15.0, "ends_at": now + 5}) == pytest.approx(5.0, abs=1.0)
-    with pytest.raises(SystemExit):
-        seconds_left({"deadline_seconds": 15.0, "ends_at": now - 1})
-    asked: list[str] = []
+# -- programs that hands start
 
-    def answered(*_: Any, input: str, **__: Any) -> subprocess.CompletedProcess[str]:
-        asked.append(input)
-        return subprocess.CompletedProcess([], 0, stdout='{"said": null}')
 
-    monkeypatch.setattr(subprocess, "run", answered)
-    monkeypatch.setattr(lifetime, "_ends_at", now + 5)
-    IpmiSwitch("h1", "192.0.2.1", None, "u", SecretStr("secret")).power_on()
-    assert json.loads(asked[0])["ends_at"] == now + 5
+def test_a_program_ends_with_the_hands_that_started_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lifetime, "_ends_at", lifetime.moment() + 1.5)
+    late = f"sleep 3; touch {tmp_path}/mark"
+    done = subprocess.run(lifetime.ended_with_us(["sh", "-c", late]), check=False)
+    assert done.returncode == -signal.SIGALRM
+    time.sleep(2.0)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_program_that_was_frozen_before_it_began_never_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lifetime, "_ends_at", lifetime.moment() - 0.01)
+    done = subprocess.run(lifetime.ended_with_us(["touch", f"{tmp_path}/mark"]), check=False)
+    assert done.returncode == -signal.SIGALRM
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("commands", [["state", "on"], ["state", "shut_down"], ["state", "off"]])
+def test_an_operators_program_is_one_of_them(
+    commands: list[PowerAction], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    act = {"on": "power_on", "shut_down": "shut_down", "off": "cut_power"}[commands[1]]
+    program = ["sh", "-c", f"sleep 3; touch {tmp_path}/mark"]
+    switch = CommandSwitch("h1", {"state": ["echo", "on"], commands[1]: program})
+    monkeypatch.setattr(lifetime, "_ends_at", lifetime.moment() + 1.5)
+    with pytest.raises(PowerError):
+        getattr(switch, act)()
+    time.sleep(2.0)
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("call", [ipmi_call, redfish_call, suspend_call])
+def test_a_call_to_a_bmc_keeps_the_alarm_that_is_earlier(call: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds: list[float] = []
+    monkeypatch.setattr(call.signal, "setitimer", lambda _, left: seconds.append(left))
+    monkeypatch.setattr(call, "answer", lambda _: {"said": None})
+    for left in (0.0, 2.5, 600.0):
+        monkeypatch.setattr(call.signal, "getitimer", lambda _, left=left: (left, 0.0))
+        monkeypatch.setattr(sys, "stdin", io.StringIO('{"deadline_seconds": 15.0}'))
+        call.main()
+    assert seconds == [15.0, 2.5, 15.0]
