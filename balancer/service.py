@@ -65,7 +65,10 @@ class Service:
             signal.signal(name, lambda number, _: self._told.put(number))
         try:
             self._cycles = _every(self._in_force().interval_seconds, self._cycle)
-            self._cycles.add_job(self._watch_the_lead, "interval", seconds=self._leadership.times.renew_every_seconds)
+            often = self._leadership.times.renew_every_seconds
+            self._cycles.add_job(
+                self._watch_the_lead, "interval", seconds=often, misfire_grace_time=None, coalesce=True
+            )
             while self._told.get() == signal.SIGHUP:
                 self._read_policy(is_told_to=True)
                 _pace(self._cycles, self._in_force().interval_seconds)

@@ -245,6 +245,16 @@ class TestPower:
         assert results(report) == {"cordon-h3": Result.DONE, "power_off-h3": Result.REFUSED}
         assert stage.store.marks.of("h3").cordon is None
 
+    def test_who_leads_no_more_lifts_no_cordon_that_may_be_the_next_ones(self, stage: Stage) -> None:
+        token = stage.store.lease.acquire("old", 30, stage.clock.now())
+        stage.site = replace(stage.site, token=token)
+        runner = stage.runner(*sleep_steps("h3"))
+        runner.advance()
+        stage.wait(31)
+        stage.store.lease.acquire("new", 30, stage.clock.now())
+        runner.run_to_end()
+        assert stage.store.marks.of("h3").cordon is not None
+
     def test_a_host_that_is_to_be_emptied_later_stays_closed(self, stage: Stage) -> None:
         stage.store.memory.intend_sleep("h3", "night", stage.clock.now())
         stage.run(*sleep_steps("h3"))
