@@ -17,7 +17,17 @@ from balancer.platforms.base import MigrationOrder, MigrationPhase, MigrationSta
 from balancer.power.base import PowerSwitch
 
 LOOKS_AT_THE_PLATFORM: Final = frozenset(
-    {"observe", "whereabouts", "answers", "host_uuid", "reasons_to_stay_on", "shut_off_guests_on", "allow_for", "close"}
+    {
+        "observe",
+        "preflight",
+        "whereabouts",
+        "answers",
+        "host_uuid",
+        "reasons_to_stay_on",
+        "shut_off_guests_on",
+        "allow_for",
+        "close",
+    }
 )
 LOOKS_AT_A_SWITCH: Final = frozenset({"host", "address", "state", "system_guid", "watts"})
 ON_THE_WIRE_SECONDS = 10.0  # what dead hands asked for may reach the hypervisor yet
