@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from balancer.domain.pace import Paces
 from balancer.domain.value import Amount, Count, Moment, Value
 
 
@@ -34,6 +35,7 @@ class Memory(Value):
         default=0.0, description="GiB of the last hour, with those that a running plan still owes"
     )
     oldest_spent_at: Moment | None = Field(default=None, description="the first of the moves of the last hour")
+    paces: Paces = Field(default=Paces(), description="how the cluster's own migrations went")
     wanted_since: dict[str, Moment] | None = Field(
         default=None,
         description="since when each wish has been there in every cycle; absent: nobody watched, so that what is seen "

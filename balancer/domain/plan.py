@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from balancer.domain.conflict import Conflict
+from balancer.domain.migration import PLAIN, MigrationKind, MigrationOptions
 from balancer.domain.placement import Move
 from balancer.domain.value import Amount, Count, Moment, Name, Value
 
@@ -44,6 +45,7 @@ class Because(StrEnum):
     GAIN_TOO_SMALL = "gain_too_small"
     BUDGET_SPENT = "budget_spent"
     NO_SAFE_ORDER = "no_safe_order"
+    NO_WAY_THERE = "no_way_there"
     COOLING_DOWN = "cooling_down"
     CARRIES_GUESTS = "carries_guests"
     CARRIES_IMMOVABLE = "carries_immovable"
@@ -92,6 +94,7 @@ _SENTENCES: dict[Because, str] = {
     Because.GAIN_TOO_SMALL: "moving it would gain too little",
     Because.BUDGET_SPENT: "the budget is spent",
     Because.NO_SAFE_ORDER: "no order of moves gets it there safely",
+    Because.NO_WAY_THERE: "no kind of migration that the policy permits gets it there",
     Because.COOLING_DOWN: "was touched a short while ago",
     Because.CARRIES_GUESTS: "carries guests that have no better place",
     Because.CARRIES_IMMOVABLE: "carries guests that may not be moved",
@@ -164,12 +167,17 @@ class Step(Value):
     vm_id: str | None = None
     source: str | None = None
     target: str | None = None
-    kind: Literal["live", "cold", "warm"] | None = None
+    kind: MigrationKind | None = None
+    options: MigrationOptions = PLAIN
+    why_so: str = Field(default="", description="why it is moved in this way; empty for a plain live migration")
     host: str | None = None
     how: Literal["soft", "hard"] | None = None
     seconds: Amount = 0.0
     downtime_ms: Amount = 0.0
     memory_mib: Amount = 0.0
+    copied_mib: Amount = Field(default=0.0, description="expected to go over the line: memory, rounds of it, disks")
+    modelled_mib: Amount = Field(default=0.0, description="the same by the model alone, without what the past taught")
+    link_mib_per_s: Amount = Field(default=0.0, description="what the line between the two is taken to carry")
     because: str = ""
 
     @model_validator(mode="after")
@@ -232,6 +240,8 @@ class Summary(Value):
     objective_before: float = 0.0
     objective_after: float = 0.0
     objective_bound: float | None = None
+    past_migrations: Count = Field(default=0, description="of this cluster that the times are foretold from")
+    past_error: Amount = Field(default=0.0, description="median error of the times foretold for the last of them")
     gap: float | None = None
     proved_optimal: bool = False
 

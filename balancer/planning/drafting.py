@@ -5,13 +5,13 @@ What finds no safe order is asked again without it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import HostState
 from balancer.domain.plan import Because, Kept
 from balancer.planning.cutting import cut_to_budget
-from balancer.planning.durations import migration_cost
 from balancer.planning.order import Schedule, order
 from balancer.planning.question import Question
 from balancer.policy.model import Policy
@@ -31,6 +31,8 @@ class Draft:
     asleep: tuple[str, ...] = ()
     woken: tuple[str, ...] = ()
     kept: tuple[Kept, ...] = ()
+    no_way: Mapping[str, str] = field(default_factory=dict)
+    """Why no kind of migration gets a guest to where it was wanted."""
 
     @property
     def cluster(self) -> Cluster:
@@ -42,23 +44,31 @@ class Draft:
 
     def staying_put(self) -> Draft:
         """Return the draft in which nothing is done after all."""
-        return replace(self, schedule=Schedule(), later=self.cluster, asleep=(), woken=(), kept=())
+        no_way = tuple(each for each in self.kept if each.because is Because.NO_WAY_THERE)
+        return replace(self, schedule=Schedule(), later=self.cluster, asleep=(), woken=(), kept=no_way)
 
 
 def draft_of(question: Question, policy: Policy) -> Draft:
     """Decide, order, and ask again without what finds no safe order."""
     unordered: frozenset[str] = frozenset()
+    no_way: dict[str, str] = {}
     draft = _draft(question, question.problem, policy)
     for _ in range(MOST_ATTEMPTS - 1):
         lost = frozenset(move.vm for move in draft.schedule.dropped)
         if not lost:
             break
         unordered |= lost
+        no_way |= draft.no_way
         narrower = replace(question.problem, may_move=question.problem.may_move - unordered)
         bound = draft.decision.bound  # of the wider question, so it holds for the narrower one too
         draft = _draft(question, narrower, policy)
         draft = replace(draft, decision=replace(draft.decision, bound=bound, proved_optimal=False))
-    unsafe = tuple(Kept(subject=f"vm:{name}", because=Because.NO_SAFE_ORDER) for name in sorted(unordered))
+    unsafe = (
+        Kept(subject=f"vm:{name}", because=Because.NO_WAY_THERE, detail=no_way[name])
+        if name in no_way
+        else Kept(subject=f"vm:{name}", because=Because.NO_SAFE_ORDER)
+        for name in sorted(unordered)
+    )
     return replace(draft, kept=(*draft.kept, *unsafe))
 
 
@@ -66,16 +76,18 @@ def _draft(question: Question, problem: Problem, policy: Policy) -> Draft:
     cluster, decision = problem.cluster, find_placement(problem)
     wanted_asleep = frozenset(host.name for host in cluster.hosts if host.is_on) - decision.placement.on
     woken = tuple(host.name for host in cluster.hosts if not host.is_on and host.name in decision.placement.on)
-    cap = policy.migration.bandwidth_mib_per_s
+    moves = decision.placement.moves_from(cluster)
+    no_way = {move: why for move in moves if (why := question.ways.why_not(move))}
     schedule = order(
         cluster,
-        decision.placement.moves_from(cluster),
+        [move for move in moves if move not in no_way],
         problem.shapes,
-        lambda move: migration_cost(cluster, move, cap).seconds,
+        question.ways.seconds,
         policy.budget.concurrent_per_host,
         {name: cluster.host(name).boot_seconds for name in woken},
         wanted_asleep,
     )
+    schedule = replace(schedule, dropped=(*schedule.dropped, *no_way))
     schedule, kept = cut_to_budget(schedule, cluster, policy.budget)
     later = cluster
     for item in schedule.timed:
@@ -86,7 +98,9 @@ def _draft(question: Question, problem: Problem, policy: Policy) -> Draft:
     for name in woken:
         later = later.with_host(name, state=HostState.UP, cordoned=False)
     later = later.with_hosts(HostState.STANDBY, *asleep)
-    return Draft(question, decision, schedule, later, asleep, woken, kept)
+    return Draft(
+        question, decision, schedule, later, asleep, woken, kept, {move.vm: why for move, why in no_way.items()}
+    )
 
 
 def _is_empty(later: Cluster, host: str, policy: Policy) -> bool:

@@ -21,8 +21,9 @@ from balancer.domain.placement import Move
 from balancer.domain.plan import Because, Plan, Step
 from balancer.domain.units import gib, memory_in_words
 from balancer.domain.violation import Violation, worsened
-from balancer.domain.vm import Movable, Vm
+from balancer.domain.vm import Vm
 from balancer.planning.conflicts import placed
+from balancer.planning.kinds import way_of, why_stays
 from balancer.planning.question import is_broken, may_wake
 from balancer.policy.model import Policy
 from balancer.stability.budget import left_for_this_cycle
@@ -135,8 +136,10 @@ def _option(case: Case, vm: Vm, host: Host) -> Option:
     against = {p.promise: _on_the_way(case.said(p, v)) for p, v in case.broken(case.later, on_the_way, at_rest=False)}
     against |= {p.promise: case.said(p, v) for p, v in case.broken(case.later, after)}
     change = case.change(after)
-    if is_bound(vm):
-        closed.insert(0, reason(Because.IMMOVABLE, vm.why_not or f"movable: {vm.movable}"))
+    if bound := why_stays(vm, case.policy.migration):
+        closed.insert(0, reason(Because.IMMOVABLE, bound))
+    elif no_way := way_of(before, move, case.policy.migration, case.memory.paces) if host.is_on else "":
+        closed += [reason(Because.NO_WAY_THERE, no_way)] if isinstance(no_way, str) else []
     elif not host.is_on and not against:
         closed = [each.model_copy(update={"detail": _woken(each, change)}) for each in closed]
     if closed or against:
@@ -240,11 +243,6 @@ def _why_spent(case: Case, vm: Vm) -> str:
 def _few(names: Iterable[str]) -> str:
     listed = list(names)
     return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "")
-
-
-def is_bound(vm: Vm) -> bool:
-    """Whether a guest cannot be moved at all."""
-    return vm.movable is Movable.NEVER or (vm.movable is Movable.COLD and vm.is_active)
 
 
 # -- plans

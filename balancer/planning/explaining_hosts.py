@@ -13,7 +13,8 @@ from balancer.domain.memory import Memory
 from balancer.domain.plan import Action, Because
 from balancer.domain.shapes import HostMust
 from balancer.domain.units import count_of, memory_in_words
-from balancer.planning.explaining import Case, is_bound, options_of, reason, why_it_stays
+from balancer.planning.explaining import Case, options_of, reason, why_it_stays
+from balancer.planning.kinds import why_stays
 from balancer.planning.question import all_why_not_asleep, ask, may_wake
 from balancer.policy.model import Policy
 from balancer.solving import find_placement
@@ -86,7 +87,7 @@ def _facts(cluster: Cluster, host: Host) -> dict[str, str]:
 def _why_on(case: Case, host: Host) -> Iterator[Reason]:
     """Yield each reason for which a host that is on does not sleep; what forbids it first, what it costs last."""
     forbidding = [reason(k.because, k.detail) for k in all_why_not_asleep(*_asked(case, host))]
-    bound = [vm.name for vm in case.later.active_on(host.name) if is_bound(vm)]
+    bound = [vm.name for vm in case.later.active_on(host.name) if why_stays(vm, case.policy.migration)]
     if bound:
         forbidding.append(reason(Because.CARRIES_IMMOVABLE, ", ".join(bound[:5])))
     forbidding += _promises_against(case, host)

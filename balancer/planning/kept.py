@@ -8,7 +8,7 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, Host
 from balancer.domain.memory import Memory
 from balancer.domain.plan import Because, Kept
-from balancer.domain.vm import Movable
+from balancer.planning.kinds import why_stays
 from balancer.planning.question import may_wake, why_not_asleep
 from balancer.policy.model import Policy
 
@@ -34,7 +34,7 @@ def _why_on(cluster: Cluster, later: Cluster, host: Host, policy: Policy, memory
     if forbidden is not None:
         return forbidden
     subject = f"host:{host.name}"
-    fixed = [vm.name for vm in later.guests_of(host.name) if vm.movable is Movable.NEVER]
+    fixed = [vm.name for vm in later.guests_of(host.name) if why_stays(vm, policy.migration)]
     if fixed:
         return Kept(subject=subject, because=Because.CARRIES_IMMOVABLE, detail=", ".join(fixed[:5]))
     if policy.objectives.least_power.weight <= 0:

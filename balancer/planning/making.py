@@ -11,6 +11,7 @@ from balancer.constraints import Reserve
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY
 from balancer.domain.memory import NOTHING_REMEMBERED, Memory
+from balancer.domain.pace import Paces
 from balancer.domain.plan import Because, Imbalance, Kept, Plan, PolicyMark, Step, Summary, Unmet
 from balancer.domain.units import gib
 from balancer.domain.violation import TOLERANCE, hard_excess
@@ -59,7 +60,7 @@ def make_plan(
         mode=policy.mode,
         seed=policy.seed,
         versions=_versions(),
-        summary=_summary(draft, cluster, policy),
+        summary=_summary(draft, cluster, policy, memory.paces),
         steps=_steps(draft, cluster, policy),
         kept=_first_reasons(*remaining, *kept, *_budget(draft), *staying),
         unmet=_unmet(cluster, draft.later, policy),
@@ -108,7 +109,7 @@ def _steps(draft: Draft, cluster: Cluster, policy: Policy) -> tuple[Step, ...]:
         {host: _why_wake(cluster, draft.later, host) for host in draft.woken},
         {host: _why_sleep(cluster, host) for host in draft.asleep},
         policy.budget.concurrent_per_host,
-        policy.migration.bandwidth_mib_per_s,
+        draft.question.ways,
         sleep_last=any(isinstance(promise, Reserve) and promise.hard for promise in policy.promises),
     )
 
@@ -125,7 +126,7 @@ def _why_sleep(now: Cluster, host: str) -> str:
     return f"it will be empty; saves {power.idle - power.off_watts:.0f} W" if power else "it will be empty"
 
 
-def _summary(draft: Draft, cluster: Cluster, policy: Policy) -> Summary:
+def _summary(draft: Draft, cluster: Cluster, policy: Policy, paces: Paces) -> Summary:
     timed, later = draft.schedule.timed, draft.later
     before, after = _objective(policy, cluster, cluster), _objective(policy, cluster, later)
     bound = None if draft.decision.bound is None else min(draft.decision.bound, after)
@@ -146,6 +147,8 @@ def _summary(draft: Draft, cluster: Cluster, policy: Policy) -> Summary:
         objective_before=before,
         objective_after=after,
         objective_bound=bound,
+        past_migrations=paces.migrations,
+        past_error=paces.median_error,
         gap=norm_gap(Score(broken_then, after), Score(broken_now, before), bound),
         proved_optimal=draft.decision.proved_optimal and abs(after - draft.decision.objective) < TOLERANCE,
     )

@@ -13,7 +13,8 @@ from balancer.domain.plan import Because, Kept
 from balancer.domain.shapes import AllowedHosts, Shape
 from balancer.domain.units import count_of
 from balancer.domain.violation import TOLERANCE, hard_excess
-from balancer.domain.vm import Movable, Vm, VmState
+from balancer.domain.vm import Vm, VmState
+from balancer.planning.kinds import Ways, why_stays
 from balancer.policy.model import Policy
 from balancer.solving import Effort, Problem
 from balancer.stability.budget import Left, left_for_this_cycle
@@ -27,6 +28,7 @@ class Question:
     kept: tuple[Kept, ...]
     refused: str  # why nothing may be moved or put to sleep at all; empty otherwise
     left: Left  # of the budget
+    ways: Ways  # how each guest would be moved
 
 
 def ask(
@@ -45,7 +47,8 @@ def ask(
     is_still = bool(refused) or policy.moves_are_frozen
     moment = now or cluster.taken_at
     rest = _Rest(policy, memory, moment, mending)
-    left = {vm.name: kept for vm in cluster.vms if (kept := _why_left(cluster, vm, rest)) is not None}
+    ways = Ways(cluster, policy.migration, memory.paces)
+    left = {vm.name: kept for vm in cluster.vms if (kept := _why_left(cluster, vm, rest, ways)) is not None}
     awake = {h.name: why_on for h in cluster.hosts if (why_on := why_not_asleep(cluster, h, policy, memory, moment))}
     budget = left_for_this_cycle(policy.budget, memory, mending and is_broken(cluster, policy))
     problem = Problem(
@@ -71,7 +74,7 @@ def ask(
         seed=policy.seed,
         effort=Effort(iterations=policy.effort.iterations, nodes=policy.effort.nodes),
     )
-    return Question(problem, (*_frozen(cluster, policy), *left.values()), refused, budget)
+    return Question(problem, (*_frozen(cluster, policy), *left.values()), refused, budget, ways)
 
 
 def _frozen(cluster: Cluster, policy: Policy) -> list[Kept]:
@@ -146,7 +149,7 @@ def _is_cooling(host: Host, memory: Memory, now: datetime) -> bool:
     return until is not None and until > now
 
 
-def _why_left(cluster: Cluster, vm: Vm, rest: _Rest) -> Kept | None:
+def _why_left(cluster: Cluster, vm: Vm, rest: _Rest, ways: Ways) -> Kept | None:
     subject = f"vm:{vm.name}"
     if vm.is_in_flight or vm.state is VmState.MIGRATING or vm.name in rest.memory.held_vms:
         return Kept(subject=subject, because=Because.IN_FLIGHT, detail=f"to {vm.moving_to}" if vm.moving_to else "")
@@ -154,8 +157,10 @@ def _why_left(cluster: Cluster, vm: Vm, rest: _Rest) -> Kept | None:
         return Kept(
             subject=subject, because=Because.IN_DOUBT, detail=cluster.doubts_about(f"vm:{vm.name}", f"host:{vm.host}")
         )
-    if vm.movable is Movable.NEVER or (vm.movable is Movable.COLD and vm.is_active):
-        return Kept(subject=subject, because=Because.IMMOVABLE, detail=vm.why_not or f"movable: {vm.movable}")
+    if why_not := why_stays(vm, rest.policy.migration):
+        return Kept(subject=subject, because=Because.IMMOVABLE, detail=why_not)
+    if no_way := ways.why_nowhere(vm):
+        return Kept(subject=subject, because=Because.NO_WAY_THERE, detail=no_way)
     resting = rest.why(vm, cluster.host(vm.host).is_being_emptied)
     return Kept(subject=subject, because=Because.COOLING_DOWN, detail=resting) if resting else None
 
@@ -192,7 +197,7 @@ def all_why_not_asleep(cluster: Cluster, host: Host, policy: Policy, memory: Mem
     if limit is not None and slept >= limit:
         detail = f"put to sleep {count_of(slept, 'time')} within a day, power.cycles_per_day allows {limit}"
         yield Kept(subject=subject, because=Because.SLEPT_OFTEN_ENOUGH, detail=detail)
-    shut_off = [vm.name for vm in cluster.guests_of(host.name) if not vm.is_active and vm.movable is Movable.NEVER]
+    shut_off = [v.name for v in cluster.guests_of(host.name) if not v.is_active and why_stays(v, policy.migration)]
     if shut_off and not policy.power.accept_shut_off_guests:
         yield Kept(subject=subject, because=Because.DEFINES_SHUT_OFF_GUESTS, detail=", ".join(shut_off[:5]))
 

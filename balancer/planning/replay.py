@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import ASLEEP, HostState
 from balancer.domain.memory import NOTHING_REMEMBERED
+from balancer.domain.migration import QEMU_STOP_SECONDS
 from balancer.domain.plan import Action, Step
-from balancer.domain.vm import Movable
+from balancer.domain.vm import Movable, Vm
 from balancer.planning.question import may_wake
+from balancer.policy.migration import MigrationRules
 from balancer.policy.model import Policy
 
 
@@ -70,7 +72,9 @@ class Replay:
             (vm.is_in_flight, f"it is on its way to {vm.moving_to} already"),
             (vm.host != move.source, f"it is on {vm.host}"),
             (vm.movable is Movable.NEVER, f"it may not be moved{': ' + vm.why_not if vm.why_not else ''}"),
-            (vm.movable is Movable.COLD and vm.is_active, "it can only be moved while it is shut off"),
+            (_needs_rest(step, vm), "it can only be moved while it is shut off"),
+            (vm.storage == "local" and not step.options.copies_storage, "its disk would stay behind"),
+            (bool(why_not := _not_permitted(step, vm, self._policy.migration)), why_not),
             (self.cluster.is_frozen(vm), "what was seen of it, or of its host, is in doubt"),
             (self.cluster.is_doubted(self.cluster.host(move.source)), f"{move.source} is in doubt"),
             (self.cluster.is_doubted(target), f"{move.target} is in doubt"),
@@ -120,6 +124,26 @@ class Replay:
 
     def why_not_uncordon(self, step: Step) -> str:
         return ""
+
+
+def _needs_rest(step: Step, vm: Vm) -> bool:
+    return vm.movable is Movable.COLD and vm.is_active and not step.options.restart
+
+
+def _not_permitted(step: Step, vm: Vm, rules: MigrationRules) -> str:
+    """Say what a step asks of its guest that the policy does not permit."""
+    options = step.options
+    most_seconds = rules.restart_within_seconds if options.restart else rules.allow_downtime_seconds
+    asked = (
+        (options.restart and not rules.allow_restart, "to restart it"),
+        (options.post_copy and not rules.allow_post_copy, "post-copy"),
+        (options.auto_converge and not rules.auto_converge, "to slow it down"),
+        (options.copies_storage and rules.copy_storage == "never", "to copy its disk"),
+        (vm.is_active and options.stop_seconds > max(most_seconds, QEMU_STOP_SECONDS), "so long a stop"),
+        (step.kind == "warm" and step.downtime_ms > 1000 * most_seconds, "so long a stop"),
+        (options.tls is not rules.tls and vm.is_active and not options.restart, "memory in the clear"),
+    )
+    return next((f"the policy does not permit {what}" for is_so, what in asked if is_so), "")
 
 
 _WHY_NOT: dict[Action, Callable[[Replay, Step], str]] = {

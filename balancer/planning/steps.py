@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Action, Step
-from balancer.planning.durations import migration_cost
 from balancer.planning.gains import Gain
+from balancer.planning.kinds import Ways
 from balancer.planning.order import Timed
 from balancer.stability.payback import SHUTDOWN_SECONDS
 
@@ -31,7 +31,7 @@ def ranked_steps(
     wake: Mapping[str, str],
     sleep: Mapping[str, str],
     slots_per_host: int,
-    cap_mib_per_s: float | None = None,
+    ways: Ways,
     sleep_last: bool = False,
 ) -> tuple[Step, ...]:
     """Return the plan's steps, ranked. `wake` and `sleep` give each host's reason.
@@ -40,7 +40,7 @@ def ranked_steps(
     """
     ready, waking = _waking(cluster, wake)
     cordoned, cordons = _cordons(cluster, sleep)
-    moves = _move_steps(cluster, timed, gains, ready, cordoned, cap_mib_per_s)
+    moves = _move_steps(cluster, timed, gains, ready, cordoned, ways)
     offs = [_power_off(host, why, moves, cordoned, sleep_last) for host, why in sleep.items()]
     drafts = [*waking, *cordons, *_move_drafts(timed, moves, gains), *offs]
     return _with_waves(_renamed(_by_rank(drafts)), slots_per_host)
@@ -82,12 +82,12 @@ def _move_steps(
     gains: Sequence[Gain],
     ready: Mapping[str, str],
     cordoned: Mapping[str, str],
-    cap: float | None,
+    ways: Ways,
 ) -> list[Step]:
     steps: list[Step] = []
     for item, gain in zip(timed, gains, strict=True):
         move, vm = item.move, cluster.vm(item.move.vm)
-        cost = migration_cost(cluster, move, cap)
+        way = ways.surely(move)
         needs = [steps[place].id for place in item.after]
         needs += [gate[host] for gate, host in ((ready, move.target), (cordoned, move.source)) if host in gate]
         steps.append(
@@ -98,10 +98,15 @@ def _move_steps(
                 vm_id=vm.id,
                 source=move.source,
                 target=move.target,
-                kind="live" if vm.is_active else "cold",
-                seconds=round(cost.seconds, 3),
-                downtime_ms=round(cost.downtime_ms, 1),
+                kind=way.kind,
+                options=way.options,
+                why_so=way.because if vm.is_active else "",
+                seconds=round(way.cost.seconds, 3),
+                downtime_ms=round(way.cost.downtime_ms, 1),
                 memory_mib=vm.memory_mib,
+                copied_mib=round(way.cost.mib, 1),
+                modelled_mib=round(way.cost.modelled_mib, 1),
+                link_mib_per_s=way.cost.link_mib_per_s,
                 depends_on=tuple(needs),
                 because=gain.because,
             )

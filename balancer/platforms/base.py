@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Protocol
 
 from balancer.domain.cluster import Cluster
+from balancer.domain.migration import PLAIN, MigrationKind, MigrationOptions
 from balancer.domain.placement import Move
 from balancer.errors import Prospect
 
@@ -18,14 +19,21 @@ class MigrationOrder:
 
     move: Move
     vm_id: str
-    kind: Literal["live", "cold"] = "live"
+    kind: MigrationKind = "live"
     bandwidth_mib_per_s: float | None = None
+    options: MigrationOptions = PLAIN
+
+    @property
+    def needs_running(self) -> bool:
+        """Whether the guest has to run for it: only a definition moves as it is, and a restart begins with one."""
+        return self.kind != "cold" or self.options.restart
 
 
 class MigrationPhase(StrEnum):
     """How far a migration that we began has come, as far as can be seen. Where the guest is, `whereabouts` says."""
 
     RUNNING = "running"
+    CUT = "cut"  # its line broke in post-copy: a part of the guest is at either end, and neither may be given up
     ENDED = "ended"  # the job is over, well or badly: look at `error` and at where the guest is
     UNKNOWN = "unknown"  # nobody could be asked, or nothing is known of it
 
@@ -42,6 +50,9 @@ class MigrationStatus:
     remaining_mib: float | None = None
     error: str = ""
     prospect: Prospect = Prospect.UNKNOWN
+    seconds: float | None = None  # of one that has ended: from the order to the end, as measured
+    copied_mib: float | None = None
+    downtime_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,17 @@ class Platform(Protocol):
 
     def migration_status(self, order: MigrationOrder) -> MigrationStatus:
         """Say how far a migration has come; also for one that an earlier process began."""
+        ...
+
+    def mend_migration(self, order: MigrationOrder) -> None:
+        """Go on with a migration that was cut in post-copy, as far as that can be; for any other nothing is done.
+
+        Neither end is ever given up or started anew: each holds memory that the other one lacks.
+        """
+        ...
+
+    def start_guest(self, vm_id: str, host: str) -> None:
+        """Start a guest that is shut off where it is defined, and nowhere else; one that runs there is left alone."""
         ...
 
     def abort_migration(self, order: MigrationOrder) -> None:

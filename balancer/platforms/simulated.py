@@ -14,7 +14,8 @@ from balancer.domain.vm import Vm, VmState
 from balancer.errors import PlatformError
 from balancer.platforms.base import MigrationOrder, MigrationPhase, MigrationStatus, Whereabouts
 from balancer.simulation import laws, readings
-from balancer.simulation.machines import Migration, SimHost
+from balancer.simulation.machines import Migration, Orders, SimHost
+from balancer.simulation.transit import STOP_SECONDS
 from balancer.simulation.world import World
 
 _NO_ANSWER = "the hypervisor does not answer"
@@ -121,9 +122,7 @@ class SimulatedPlatform:
             guest = self._world.guest_by_id(order.vm_id)
             if guest is None or guest.host != move.source:
                 return (f"{move.source} has no guest {move.vm} ({order.vm_id})",)
-            wrong_kind = guest.is_active is not (order.kind == "live")
-            kind = f"a {order.kind} migration, and {move.vm} is {guest.state}" if wrong_kind else ""
-            return tuple(filter(None, (kind, laws.why_not_migrate(self._world, guest, move.target))))
+            return tuple(filter(None, (laws.why_not_migrate(self._world, guest, move.target, _orders_of(order)),)))
 
     def begin_migration(self, order: MigrationOrder) -> None:
         move = order.move
@@ -132,9 +131,7 @@ class SimulatedPlatform:
             guest = self._world.guest_by_id(order.vm_id)
             if guest is None or guest.host != move.source:
                 raise PlatformError(move.source, operation, f"it has no guest {move.vm} ({order.vm_id})")
-            if guest.is_active is not (order.kind == "live"):
-                raise PlatformError(move.source, operation, f"a {order.kind} migration, and the guest is {guest.state}")
-            self._world.begin_migration(order.vm_id, move.target, order.bandwidth_mib_per_s)
+            self._world.begin_migration(order.vm_id, move.target, _orders_of(order))
 
     def migration_status(self, order: MigrationOrder) -> MigrationStatus:
         with self._world.settled():
@@ -142,12 +139,29 @@ class SimulatedPlatform:
             if migration is None or not self._world.hosts[migration.source].answers:
                 return MigrationStatus(MigrationPhase.UNKNOWN)
             return MigrationStatus(
-                MigrationPhase.ENDED if migration.ended else MigrationPhase.RUNNING,
+                _phase_of(migration),
                 share_done=migration.share_done,
                 remaining_mib=migration.work_mib - migration.copied_mib,
                 error=migration.error,
                 prospect=migration.fate.prospect,
+                seconds=migration.seconds if migration.ended else None,
+                copied_mib=migration.sent_mib,
+                downtime_ms=1000 * max(migration.stopped_seconds, STOP_SECONDS) if migration.ended else None,
             )
+
+    def mend_migration(self, order: MigrationOrder) -> None:
+        with self._asking(order.move.source, f"go on with the migration of {order.move.vm}"):
+            migration = self._migration(order)
+            if migration is not None and migration.is_cut:
+                self._world.mend_migration(migration.guest.spec.name)
+
+    def start_guest(self, vm_id: str, host: str) -> None:
+        with self._asking(host, "start a guest"):
+            guest = self._world.guest_by_id(vm_id)
+            if guest is None or guest.host != host:
+                raise PlatformError(host, "start a guest", f"no guest {vm_id} is defined here")
+            if not guest.is_active:
+                self._world.start_guest(guest.spec.name)
 
     def abort_migration(self, order: MigrationOrder) -> None:
         with self._asking(order.move.source, f"abort the migration of {order.move.vm}"):
@@ -169,3 +183,13 @@ class SimulatedPlatform:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _orders_of(order: MigrationOrder) -> Orders:
+    return Orders(order.kind, order.options, order.bandwidth_mib_per_s)
+
+
+def _phase_of(migration: Migration) -> MigrationPhase:
+    if migration.ended:
+        return MigrationPhase.ENDED
+    return MigrationPhase.CUT if migration.is_cut else MigrationPhase.RUNNING

@@ -23,6 +23,7 @@ from balancer.domain.violation import Violation
 from balancer.objectives import EvenLoad, FewMoves, LeastPower, LittleWait, Objective
 from balancer.policy.caution import Caution
 from balancer.policy.dial import Aggressiveness, dialled, sets
+from balancer.policy.migration import MigrationRules
 from balancer.policy.pace import Budget, Stability
 from balancer.policy.parts import deep, part_of
 from balancer.policy.windows import Date, Window, Zone, misplaced_when, unknown_windows
@@ -89,19 +90,6 @@ class Effort(Value):
 
     iterations: Count = Field(default=200_000, description="steps of the search")
     nodes: Count = Field(default=2_000, description="nodes of the exact model")
-
-
-class MigrationRules(Value):
-    """How migrations are carried out."""
-
-    deadline_minutes: Amount | None = Field(
-        default=None,
-        description="after which a migration is given up; absent: five times what was predicted, at least 2",
-        examples=[20],
-    )
-    bandwidth_mib_per_s: Amount | None = Field(
-        default=None, description="of each migration; absent: no limit", examples=[800]
-    )
 
 
 class Freeze(StrEnum):

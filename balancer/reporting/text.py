@@ -13,7 +13,7 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Host, Resource
 from balancer.domain.outcome import outcome
 from balancer.domain.plan import Action, Because, Plan, Step
-from balancer.domain.units import in_words, memory_in_words
+from balancer.domain.units import count_of, in_words, memory_in_words
 from balancer.reporting.answers import conflict_text
 from balancer.reporting.heat import colour_of
 from balancer.reporting.sentences import gap_sentence, plan_sentence
@@ -37,7 +37,16 @@ def _head(plan: Plan) -> RenderableType:
     where = f"{plan.cluster}, seen {plan.taken_at:%Y-%m-%d %H:%M:%S %Z}; policy {plan.policy.name} ({plan.mode})"
     sentence = Text(plan_sentence(plan), style="bold red" if plan.refused else "bold")
     lines = [sentence, Text(where, style="dim")]
-    return Group(*lines, Text(f"distance to the best: {gap_sentence(plan.summary)}", style="dim"))
+    lines.append(Text(f"distance to the best: {gap_sentence(plan.summary)}", style="dim"))
+    return Group(*lines, *_pace(plan))
+
+
+def _pace(plan: Plan) -> list[RenderableType]:
+    """Say how far the times that are foretold can be believed, once there is a past to tell it from."""
+    if not (plan.moves and plan.summary.past_migrations):
+        return []
+    said = f"times: from {count_of(plan.summary.past_migrations, 'past migration')}"
+    return [Text(f"{said}; the last were off by {plan.summary.past_error:.0%} (median)", style="dim")]
 
 
 def _hosts(now: Cluster, later: Cluster, cells: int) -> Table:
@@ -98,7 +107,7 @@ def _steps(plan: Plan) -> Table:
             step.id,
             str(step.wave),
             _what(step),
-            step.because,
+            "; ".join(filter(None, (step.because, step.why_so))),
             in_words(step.seconds) if step.seconds else "",
             memory_in_words(step.memory_mib) if step.is_move else "",
         )
@@ -107,7 +116,8 @@ def _steps(plan: Plan) -> Table:
 
 def _what(step: Step) -> Text:
     if step.is_move:
-        kind = "" if step.kind == "live" else f" ({step.kind})"
+        said = step.options.in_words(step.kind or "live")
+        kind = f" ({said})" if said else ""
         return Text.assemble(("move ", "dim"), (f"{step.vm} ", "bold"), f"{step.source} → {step.target}{kind}")
     return Text.assemble((_VERBS[step.action] + " ", "dim"), (step.host or "", "bold"))
 

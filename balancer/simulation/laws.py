@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from balancer.domain.vm import Movable
-from balancer.simulation.machines import Phase, SimGuest
+from balancer.simulation.machines import Orders, Phase, SimGuest
 
 if TYPE_CHECKING:
     from balancer.simulation.world import World
@@ -22,15 +22,29 @@ def why_not_start(world: World, guest: SimGuest, host: str) -> str:
     return _why_no_memory(world, guest, host)
 
 
-def why_not_migrate(world: World, guest: SimGuest, target: str) -> str:
+def why_not_migrate(world: World, guest: SimGuest, target: str, orders: Orders) -> str:
     """Say why a guest cannot be sent to a host."""
     if (migration := world.transit.of(guest)) is not None:
         return f"it is on its way to {migration.target} already"
     if target not in world.hosts or target == guest.host:
         return "there is no such host" if target not in world.hosts else "it is there already"
-    if guest.spec.movable is Movable.NEVER or (guest.is_active and guest.spec.movable is Movable.COLD):
+    if guest.spec.movable is Movable.NEVER or (orders.kind != "cold" and guest.spec.movable is Movable.COLD):
         return guest.spec.why_not or "it cannot be migrated"
+    if why_not := _why_not_so(guest, orders):
+        return why_not
     return _why_not_received(world, guest, target)
+
+
+def _why_not_so(guest: SimGuest, orders: Orders) -> str:
+    """Say why a guest cannot be migrated in this way."""
+    needs_running = orders.kind != "cold" or orders.options.restart
+    if guest.is_active is not needs_running:
+        return f"a {orders.kind} migration, and the guest is {guest.state}"
+    if orders.options.restart and not guest.spec.persistent:
+        return "it is transient: shut down, it would be gone"
+    if guest.spec.storage == "local" and not orders.options.copies_storage:
+        return "Unsafe migration: its disk is on this host alone"
+    return ""
 
 
 def _why_not_received(world: World, guest: SimGuest, target: str) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 from balancer.domain.host import DEFAULT_MIGRATION_MIB_PER_S, Host, Power
+from balancer.domain.migration import PLAIN, MigrationKind, MigrationOptions
 from balancer.domain.vm import Movable, Vm
 from balancer.errors import Prospect
 
@@ -80,6 +81,7 @@ class GuestSpec:
     movable: Movable = Movable.LIVE
     why_not: str | None = None
     storage: Literal["shared", "local"] = "shared"
+    disk_gib: float = 0.0
     cpu_models: tuple[str, ...] | None = None
     persistent: bool = True
     autostart: bool = False
@@ -99,6 +101,7 @@ class GuestSpec:
             memory_mib=self.memory_mib,
             dirty_mib_per_s=self.dirty_mib_per_s,
             storage=self.storage,
+            disk_gib=self.disk_gib or None,
             cpu_models=self.cpu_models,
             movable=self.movable,
             why_not=self.why_not,
@@ -196,6 +199,27 @@ class MigrationFate:
     prospect: Prospect = Prospect.UNKNOWN
 
 
+@dataclass(frozen=True)
+class Orders:
+    """How a migration is to be made; `agreed_mib_per_s` is what it may expect of the line."""
+
+    kind: MigrationKind = "live"
+    options: MigrationOptions = PLAIN
+    mib_per_s: float | None = None
+    agreed_mib_per_s: float = DEFAULT_MIGRATION_MIB_PER_S
+
+
+class Leg(StrEnum):
+    """What of a guest is being copied, and what it does meanwhile."""
+
+    DISK = "disk"
+    MEMORY = "memory"  # as often as it takes, while it writes
+    PASS = "pass"  # once, while it writes
+    STOPPED = "stopped"  # what that left, while it stands still
+    AT_TARGET = "at target"  # what that left, while it runs on at its target (post-copy)
+    DEFINITION = "definition"
+
+
 @dataclass(eq=False)
 class Migration:
     """A guest on its way. `copied_mib` grows while it runs, and stays as it was when it ended."""
@@ -203,12 +227,42 @@ class Migration:
     guest: SimGuest
     source: str
     target: str
-    work_mib: float
-    mib_per_s: float | None = None
+    orders: Orders
+    legs: tuple[tuple[Leg, float], ...]
     fate: MigrationFate = MigrationFate(arrives=True)
+    leg_number: int = 0
     copied_mib: float = 0.0
+    sent_mib: float = 0.0
+    seconds: float = 0.0
+    stopped_seconds: float = 0.0
     ended: bool = False
     error: str = ""
+
+    @property
+    def work_mib(self) -> float:
+        return sum(mib for _, mib in self.legs)
+
+    @property
+    def leg(self) -> Leg:
+        return self.legs[self.leg_number][0]
+
+    @property
+    def last_leg(self) -> Leg:
+        return self.legs[-1][0]
+
+    @property
+    def leg_ends_at_mib(self) -> float:
+        return sum(mib for _, mib in self.legs[: self.leg_number + 1])
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether its guest, which ran, stands still for a part of it."""
+        return self.orders.options.restart or self.leg is Leg.STOPPED
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it hangs with a part of its guest at either end."""
+        return self.fate.hangs and self.leg is Leg.AT_TARGET and not self.ended
 
     @property
     def ends(self) -> tuple[str, str]:

@@ -44,7 +44,7 @@ def of_guests(world: World, doubts: list[Doubt]) -> Iterator[Vm]:
 def _of_guest(world: World, guest: SimGuest, cpu: CpuOnHost, doubts: list[Doubt]) -> Vm:
     now: dict[str, object] = {"host": guest.host, "state": _STATES[guest.state]}
     if (migration := world.transit.of(guest)) is not None:
-        in_flight = VmState.MIGRATING if guest.is_active else VmState.SHUT_OFF
+        in_flight = VmState.MIGRATING if guest.is_active or migration.interrupts else VmState.SHUT_OFF
         now |= {"state": in_flight, "moving_to": migration.target, "migration_phase": "copying"}
     if guest.state is GuestState.RUNNING:
         wanted = world.demand_of(guest)

@@ -1,13 +1,15 @@
-"""Guests on their way: how fast memory is copied, and how a migration ends."""
+"""Guests on their way: how fast disks and memory are copied, and how a migration ends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from balancer.simulation.machines import GuestState, Migration, MigrationFate, SimGuest, SimHost
+from balancer.simulation.machines import GuestState, Leg, Migration, MigrationFate, Orders, SimGuest, SimHost
 
-SLOWEST_COPY = 0.1  # of the bandwidth: QEMU slows a guest that dirties faster than that, so that it arrives at last
-COLD_COPY_MIB = 1.0  # a definition; the disk is shared
+SLOWEST_COPY = 0.1  # of the bandwidth: as fast at least a guest is copied that may be slowed down until it arrives
+MOST_THROTTLE = 0.99  # QEMU leaves a guest one part in a hundred of its time
+COLD_COPY_MIB = 1.0  # a definition
+STOP_SECONDS = 0.05  # of a guest that is handed over
 
 
 class Transit:
@@ -34,13 +36,14 @@ class Transit:
         last = self._last.get(guest.spec.id)
         return None if last is None or last.ended else last
 
-    def begin(self, guest: SimGuest, target: str, mib_per_s: float | None) -> None:
+    def begin(self, guest: SimGuest, target: str, orders: Orders) -> None:
         """Send a guest on its way, to whatever fate was announced for it."""
-        work_mib = guest.spec.memory_mib if guest.is_active else COLD_COPY_MIB
-        migration = Migration(guest, guest.host, target, work_mib, mib_per_s)
+        migration = Migration(guest, guest.host, target, orders, _legs(guest, orders))
         if guest.next_migration is not None:
             migration.fate, guest.next_migration = guest.next_migration, None
         self._last[guest.spec.id] = migration
+        if orders.options.restart:
+            guest.state = GuestState.SHUT_OFF
 
     def doom(self, guest: SimGuest, fate: MigrationFate) -> None:
         """Announce the fate of the migration that a guest is in, else of its next one."""
@@ -51,36 +54,87 @@ class Transit:
             guest.next_migration = fate
 
     def copy(self, seconds: float) -> None:
-        """Copy memory for a time in which no migration begins or ends, so that the speeds stay what they are."""
-        speeds = [(migration, self._speed(migration)) for migration in self.under_way]
-        for migration, speed in speeds:
-            copied = min(migration.stops_at_mib, migration.copied_mib + speed * seconds)
-            migration.copied_mib = max(migration.copied_mib, copied)
+        """Copy for a time in which no migration begins, ends or goes over to another leg: speeds stay what they are."""
+        for migration, sent, gained in [(m, self._sent(m), self._speed(m)) for m in self.under_way]:
+            most = min(migration.stops_at_mib, migration.leg_ends_at_mib)
+            before = migration.copied_mib
+            migration.copied_mib = max(before, min(most, before + gained * seconds))
+            moves_on = migration.copied_mib > before
+            migration.sent_mib += sent * seconds if moves_on or gained == 0 else 0.0
+            migration.seconds += seconds
+            if migration.interrupts and migration.guest.state is not GuestState.RUNNING:
+                migration.stopped_seconds += seconds
 
     def seconds_left(self, migration: Migration) -> float:
-        """Return how long a migration takes yet, if no other begins or ends meanwhile."""
-        return max(0.0, migration.stops_at_mib - migration.copied_mib) / self._speed(migration)
+        """Return how long a migration stays in this leg yet, if no other begins or ends meanwhile."""
+        left = min(migration.stops_at_mib, migration.leg_ends_at_mib) - migration.copied_mib
+        speed = self._speed(migration)
+        if left <= 0:
+            return 0.0
+        return left / speed if speed > 0 else float("inf")
 
-    def end_as_fated(self, migration: Migration) -> None:
+    def go_on(self, migration: Migration) -> None:
+        """Begin the next leg of a migration, or end it as it was fated."""
+        if migration.copied_mib >= migration.stops_at_mib or migration.leg is migration.last_leg:
+            self._end_as_fated(migration)
+            return
+        migration.leg_number += 1
+        if migration.leg is Leg.STOPPED:
+            migration.guest.state = GuestState.PAUSED
+
+    def _end_as_fated(self, migration: Migration) -> None:
         if migration.fate.arrives:
             migration.guest.host = migration.target
             migration.guest.stale_definitions.discard(migration.target)
         self.end(migration, migration.fate.error)
 
     def end(self, migration: Migration, error: str) -> None:
-        """End a migration; its guest is where it is."""
+        """End a migration; its guest is where it is, and runs there if it ran before."""
         migration.ended, migration.error = True, error
+        if migration.interrupts:
+            migration.guest.state = GuestState.RUNNING
+
+    def slowed(self, guest: SimGuest) -> float:
+        """Return which share of its time a guest has left that is slowed down so that copying catches up."""
+        migration = self.of(guest)
+        if migration is None or migration.leg is not Leg.MEMORY or not migration.orders.options.auto_converge:
+            return 1.0
+        dirty, sent = guest.spec.dirty_mib_per_s, self._sent(migration)
+        return min(1.0, max(1.0 - MOST_THROTTLE, (1.0 - SLOWEST_COPY) * sent / dirty)) if dirty > 0 else 1.0
 
     def _speed(self, migration: Migration) -> float:
         """Return the MiB a second that a migration gains: what is sent, less what the guest dirties meanwhile.
 
-        With x = dirty rate / bandwidth a copy so takes memory / bandwidth * 1 / (1 - x). The migrations that touch a
-        host share its bandwidth evenly.
+        With x = dirty rate / bandwidth a copy so takes memory / bandwidth * 1 / (1 - x), and never ends with x >= 1:
+        unless the guest is slowed down, stopped, or goes on at its target.
         """
+        sent = self._sent(migration)
+        runs = migration.guest.state is GuestState.RUNNING and migration.leg is Leg.MEMORY
+        return max(0.0, sent - (migration.guest.spec.dirty_mib_per_s * self.slowed(migration.guest) if runs else 0.0))
+
+    def _sent(self, migration: Migration) -> float:
+        """Return the MiB a second that go over the line; migrations that touch a host share its bandwidth evenly."""
         sent = min(self._share_of_bandwidth(host) for host in migration.ends)
-        sent = sent if migration.mib_per_s is None else min(sent, migration.mib_per_s)
-        runs = migration.guest.state is GuestState.RUNNING
-        return max(sent - (migration.guest.spec.dirty_mib_per_s if runs else 0.0), sent * SLOWEST_COPY)
+        cap = migration.orders.mib_per_s
+        return sent if cap is None else min(sent, cap)
 
     def _share_of_bandwidth(self, host: str) -> float:
         return self._hosts[host].spec.migration_mib_per_s / max(1, len(self.touching(host)))
+
+
+def _legs(guest: SimGuest, orders: Orders) -> tuple[tuple[Leg, float], ...]:
+    """Return what is copied one after the other, in MiB. What a pass leaves is all memory at most."""
+    disk = ((Leg.DISK, guest.spec.disk_gib * 1024),) if orders.options.copies_storage and guest.spec.disk_gib else ()
+    if orders.kind == "cold":
+        return (*disk, (Leg.DEFINITION, COLD_COPY_MIB))
+    memory = guest.spec.memory_mib
+    if orders.kind == "warm":
+        return (*disk, (Leg.PASS, memory), (Leg.STOPPED, memory * _left(guest, orders)))
+    if orders.options.post_copy and _left(guest, orders) >= 1.0 - SLOWEST_COPY:
+        return (*disk, (Leg.PASS, memory), (Leg.AT_TARGET, memory * _left(guest, orders)))
+    return (*disk, (Leg.MEMORY, memory))
+
+
+def _left(guest: SimGuest, orders: Orders) -> float:
+    """Return the share of memory that is dirty again after one pass over it, by the bandwidth that was agreed."""
+    return min(1.0, guest.spec.dirty_mib_per_s / orders.agreed_mib_per_s)

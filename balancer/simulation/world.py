@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -20,7 +20,9 @@ from balancer.simulation.machines import (
     GuestSpec,
     GuestState,
     HostSpec,
+    Leg,
     MigrationFate,
+    Orders,
     Phase,
     SimGuest,
     SimHost,
@@ -91,9 +93,9 @@ class World(Trouble):
             elif host.phase is Phase.SHUTTING_DOWN:
                 yield host.since + host.spec.shutdown_seconds, partial(self._go_off, host, "its host was shut down")
         for migration in self.transit.under_way:
-            if not migration.fate.hangs:
+            if not migration.fate.hangs or migration.leg_ends_at_mib < migration.stops_at_mib:
                 due = self._now.timestamp() + self.transit.seconds_left(migration)
-                yield due, partial(self.transit.end_as_fated, migration)
+                yield due, partial(self.transit.go_on, migration)
 
     def _let_pass_until(self, moment: datetime) -> None:
         if moment > self._now:
@@ -110,7 +112,7 @@ class World(Trouble):
         name = guest.spec.name
         if name not in self._loads:
             self._loads[name] = min(float(guest.spec.vcpus), max(0.0, guest.spec.load(self._now)))
-        return self._loads[name]
+        return self._loads[name] * self.transit.slowed(guest)
 
     def cpu_on(self, host: SimHost) -> CpuOnHost:
         """Return how busy a host is, and which share of what they want its guests get."""
@@ -143,8 +145,11 @@ class World(Trouble):
 
     def memory_taken_mib(self, host: str) -> float:
         """Return the memory that is taken on a host: hypervisor, active guests, and guests on their way to it."""
-        coming = [m.guest for m in self.transit.touching(host) if m.target == host]
-        guests = sum(guest.spec.memory_mib for guest in self.guests_on(host) + coming if guest.is_active)
+        touching = self.transit.touching(host)
+        coming = [m.guest for m in touching if m.target == host]
+        back = {m.guest.spec.name for m in touching if m.interrupts}  # it stands still, and will want its memory again
+        wanted = (g for g in self.guests_on(host) + coming if g.is_active or g.spec.name in back)
+        guests = sum(guest.spec.memory_mib for guest in wanted)
         return self.hosts[host].spec.hypervisor_memory_mib + guests
 
     # -- guests
@@ -187,20 +192,27 @@ class World(Trouble):
         with self.settled():
             self.begin_migration(self.guests[vm].spec.id, target)
 
-    def begin_migration(self, vm_id: str, target: str, mib_per_s: float | None = None) -> None:
-        """Start to migrate a guest: live where it runs, cold where it is shut off."""
+    def begin_migration(self, vm_id: str, target: str, orders: Orders | None = None) -> None:
+        """Start to migrate a guest; without orders live where it runs, cold where it is shut off."""
         with self.settled():
             guest = self.guest_by_id(vm_id)
             if guest is None:
                 raise PlatformError(target, f"migrate {vm_id} here", "no hypervisor has such a guest")
-            why_not = laws.why_not_migrate(self, guest, target)
+            orders = orders or Orders("live" if guest.is_active else "cold")
+            why_not = laws.why_not_migrate(self, guest, target, orders)
             self._refuse(guest.host, f"migrate {guest.spec.name} to {target}", why_not)
-            self.transit.begin(guest, target, mib_per_s)
+            self.transit.begin(guest, target, self._agreed(orders, guest.host, target))
+
+    def _agreed(self, orders: Orders, *ends: str) -> Orders:
+        line = min(self.hosts[end].spec.migration_mib_per_s for end in ends)
+        return replace(orders, agreed_mib_per_s=min(line, orders.mib_per_s or line))
 
     def abort_migration(self, vm_id: str) -> None:
         """Give a migration up; the guest stays at its source. One that is over already is left as it is."""
         with self.settled():
             migration = self.transit.last_of(vm_id)
+            if migration is not None and migration.leg is Leg.AT_TARGET and not migration.ended:
+                raise PlatformError(migration.source, "abort", "it goes on at its target already (post-copy)")
             if migration is not None and not migration.ended:
                 self.transit.end(migration, "aborted on request")
 
@@ -252,10 +264,15 @@ class World(Trouble):
         name = host.spec.name
         for migration in self.transit.touching(name):
             self.transit.end(migration, f"{name} went away: {why}")
+            if migration.leg is Leg.AT_TARGET:  # either end held a part of it
+                self._go_down(migration.guest, why)
         for guest in self.guests_on(name):
             if guest.is_active:
-                self.casualties.append(Casualty(self._now, guest.spec.name, name, why))
-                guest.state = GuestState.SHUT_OFF if guest.spec.persistent else GuestState.GONE
+                self._go_down(guest, why)
+
+    def _go_down(self, guest: SimGuest, why: str) -> None:
+        self.casualties.append(Casualty(self._now, guest.spec.name, guest.host, why))
+        guest.state = GuestState.SHUT_OFF if guest.spec.persistent else GuestState.GONE
 
     @staticmethod
     def _refuse(host: str, operation: str, why: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 import pytest
 
 from balancer.domain.host import CPU, MEMORY, HostState
+from balancer.domain.migration import MigrationKind, MigrationOptions
 from balancer.domain.placement import Move
 from balancer.domain.vm import VmState
 from balancer.errors import PlatformError
@@ -44,6 +46,10 @@ class PlatformBench(Protocol):
 
     def let_time_pass(self, seconds: float) -> None: ...
 
+    def let_it_boot(self, vm: str) -> None:
+        """Wait until a guest hears its power button."""
+        ...
+
     def make_unreachable(self, host: str) -> None:
         """Cut a hypervisor off from us; what runs there runs on."""
         ...
@@ -57,9 +63,7 @@ def id_of(bench: PlatformBench, vm: str) -> str:
     return vm_id
 
 
-def order_for(
-    bench: PlatformBench, vm: str, kind: Literal["live", "cold"] = "live", slowly: bool = False
-) -> MigrationOrder:
+def order_for(bench: PlatformBench, vm: str, kind: MigrationKind = "live", slowly: bool = False) -> MigrationOrder:
     """Return the order to take a guest from the first host to the second."""
     source, target, _ = bench.hosts
     bandwidth = bench.slow_mib_per_s if slowly else None
@@ -180,6 +184,50 @@ class PlatformContract:
         assert see_it_end(bench, order) == ""
         assert bench.platform.whereabouts(order.vm_id) == Whereabouts((), (target,))
         assert bench.platform.observe().vm(bench.sleeper).autostart
+
+    @pytest.mark.parametrize(
+        ("kind", "options"),
+        [("live", MigrationOptions(auto_converge=True, post_copy=True)), ("warm", MigrationOptions(stop_seconds=5.0))],
+    )
+    def test_each_kind_brings_a_running_guest_over_with_one_definition(
+        self, bench: PlatformBench, kind: MigrationKind, options: MigrationOptions
+    ) -> None:
+        target = bench.hosts[1]
+        order = replace(order_for(bench, bench.runner, kind), options=options)
+        assert bench.platform.preflight(order) == ()
+        bench.platform.begin_migration(order)
+        assert see_it_end(bench, order) == ""
+        assert bench.platform.whereabouts(order.vm_id) == Whereabouts((target,), (target,))
+        status = bench.platform.migration_status(order)
+        assert status.seconds and status.copied_mib and status.downtime_ms is not None
+        assert bench.platform.observe().vm(bench.runner).state is VmState.RUNNING
+
+    def test_a_running_guest_goes_cold_by_a_restart(self, bench: PlatformBench) -> None:
+        target = bench.hosts[1]
+        (why,) = bench.platform.preflight(order_for(bench, bench.runner, "cold"))
+        assert "a cold migration" in why
+        order = replace(order_for(bench, bench.runner, "cold"), options=MigrationOptions(restart=True))
+        bench.let_it_boot(bench.runner)
+        bench.platform.begin_migration(order)
+        assert see_it_end(bench, order) == ""
+        assert bench.platform.whereabouts(order.vm_id) == Whereabouts((target,), (target,))
+        guest = bench.platform.observe().vm(bench.runner)
+        assert guest.state is VmState.RUNNING and guest.autostart
+
+    def test_a_guest_is_started_where_it_is_defined_and_only_there(self, bench: PlatformBench) -> None:
+        source, target, _ = bench.hosts
+        vm_id = id_of(bench, bench.sleeper)
+        with pytest.raises(PlatformError, match=target):
+            bench.platform.start_guest(vm_id, target)
+        bench.platform.start_guest(vm_id, source)
+        assert bench.platform.whereabouts(vm_id).is_settled_on(source)
+        bench.platform.start_guest(vm_id, source)
+
+    def test_only_a_migration_that_was_cut_is_mended(self, bench: PlatformBench) -> None:
+        order = order_for(bench, bench.runner)
+        bench.platform.mend_migration(order)
+        assert bench.platform.whereabouts(order.vm_id).is_settled_on(bench.hosts[0])
+        assert bench.platform.migration_status(order).phase is MigrationPhase.UNKNOWN
 
     def test_an_aborted_migration_leaves_the_guest_at_its_source(self, bench: PlatformBench) -> None:
         source = bench.hosts[0]

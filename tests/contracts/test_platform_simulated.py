@@ -38,6 +38,9 @@ class SimulatedBench:
     def let_time_pass(self, seconds: float) -> None:
         self.clock.sleep(seconds)
 
+    def let_it_boot(self, vm: str) -> None:
+        """It hears it at once."""
+
     def make_unreachable(self, host: str) -> None:
         self.world.make_unreachable(host)
 
