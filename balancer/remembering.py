@@ -11,6 +11,7 @@ from balancer.domain.memory import Memory
 from balancer.domain.units import count_of, gib
 from balancer.execution import Runner
 from balancer.execution.runner import Held
+from balancer.planning.pacing import paces_from
 from balancer.policy import Policy
 from balancer.stability.budget import HOUR
 from balancer.stability.cool_down import cooling_until
@@ -48,6 +49,7 @@ def recall(store: Store, policy: Policy, now: datetime, runners: Iterable[Runner
         moves_spent=spent.moves + len(owed),
         gib_spent=gib(spent.mib + sum(step.memory_mib for step in owed)),
         oldest_spent_at=spent.oldest_at,
+        paces=paces_from(store.past_migrations.latest()),
         wanted_since=_wanted_since(store, policy, now, watching),
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from balancer.domain.pace import PastMigration
 from balancer.domain.plan import Action
 from balancer.domain.units import count_of
 from balancer.errors import Prospect
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.limits import Limits
 from balancer.execution.report import Ending, Result
+from balancer.platforms.base import MigrationStatus
 from balancer.store.endings import Consequences
 from balancer.store.failures import Failure, Setback, Shunned
 from balancer.store.halts import Halt, HaltKind
@@ -39,7 +41,8 @@ def consequences(site: ActingSite, entry: JournalEntry, ending: Ending, limits: 
     if ending.result is Result.DONE:
         arrived = Sighting(entry.vm_id or step.move.vm, step.move.target, site.now) if step.is_move else None
         came_from = step.move.source if step.is_move else ""
-        return Consequences(touched=subject, mib=mib, came_from=came_from, arrived=arrived)
+        past = past_of(site, entry, ending.measured, limits)
+        return Consequences(touched=subject, mib=mib, came_from=came_from, arrived=arrived, past=past)
     return Consequences(
         touched=subject,
         failed=True,
@@ -48,6 +51,30 @@ def consequences(site: ActingSite, entry: JournalEntry, ending: Ending, limits: 
         setback=setback_of(site, entry, failure.prospect, ending.detail, limits) if failure and step.is_move else None,
         shunned=_shunned_after(site, failure, limits),
         halt=_halt_after(site, failure, limits),
+    )
+
+
+def past_of(
+    site: ActingSite, entry: JournalEntry, measured: MigrationStatus | None, limits: Limits
+) -> PastMigration | None:
+    """Return how a migration was foretold and how it went, for the next ones; None where it was not measured."""
+    step = entry.step
+    if not step.is_move or measured is None or measured.seconds is None or not step.link_mib_per_s:
+        return None
+    return PastMigration(
+        at=site.now,
+        vm_key=entry.vm_id or step.move.vm,
+        source=step.move.source,
+        target=step.move.target,
+        kind=step.kind or "live",
+        predicted_seconds=step.seconds,
+        seconds=measured.seconds,
+        predicted_mib=step.copied_mib,
+        mib=step.copied_mib if measured.copied_mib is None else measured.copied_mib,
+        modelled_mib=step.modelled_mib,
+        link_mib_per_s=step.link_mib_per_s,
+        cap_mib_per_s=limits.bandwidth_mib_per_s,
+        downtime_ms=measured.downtime_ms,
     )
 
 

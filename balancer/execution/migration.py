@@ -9,8 +9,8 @@ complete    exactly one of them has it: the journal says so, the room is release
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
-from typing import Literal
 
 from balancer.domain.plan import Step
 from balancer.domain.units import in_words
@@ -18,11 +18,13 @@ from balancer.errors import PlatformError
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.limits import Limits
 from balancer.execution.report import Course, Ending, Result
+from balancer.execution.restarting import started_again
 from balancer.execution.work import is_certainly_off, seconds_since_begun
 from balancer.platforms.base import MigrationOrder, MigrationPhase, MigrationStatus, Whereabouts
 from balancer.store.journal import JournalEntry, Phase
 
 TIME_TO_ABORT_SECONDS = 60.0  # a job that was told to stop still has to clean up at both ends
+CUT = "its line broke in post-copy: it needs both hosts, and goes on by itself as soon as they reach each other"
 _NEWEST = 0.5  # what the last poll counts in the speed that is shown; the rest is what was shown before
 
 
@@ -59,17 +61,28 @@ class Migration:
         if status.phase is MigrationPhase.RUNNING:
             self._note(status)
             return self._in_time(status)
+        if status.phase is MigrationPhase.CUT:
+            return self._mended_in_time()
         is_over = status.phase is MigrationPhase.ENDED or self._refused is not None
         if is_over and self._refused is None:
             self._enter(Phase.FINALISE)
         said = self._abort or str(self._refused or "") or status.error
         ending = ending_of(self._site, self.entry, is_over, said)
-        return self._in_time(status) if ending is None else self._with_prospect(ending, status)
+        if ending is None:
+            return self._in_time(status)
+        return self._with_prospect(started_again(self._site, self.entry, ending), status)
+
+    def _mended_in_time(self) -> Ending | None:
+        """Go on with a migration that was cut; it is never given up, and after its deadline a person is told."""
+        mend(self._site, self._order)
+        late = seconds_since_begun(self._site, self.entry) - self._deadline_seconds
+        return None if late <= 0 else Ending(Result.UNKNOWN, CUT, alarm=True)
 
     def _with_prospect(self, ending: Ending, status: MigrationStatus) -> Ending:
         prospect = self._refused.prospect if self._refused is not None else status.prospect
         asked_for = self._is_asked_for and ending.result is Result.FAILED and not ending.alarm
-        return replace(ending, prospect=prospect, asked_for=asked_for)
+        measured = status if ending.result is Result.DONE and status.seconds is not None else None
+        return replace(ending, prospect=prospect, asked_for=asked_for, measured=measured)
 
     def _enter(self, phase: Phase) -> None:
         if self.entry.phase is not phase:
@@ -104,9 +117,15 @@ class Migration:
 
 def order_of(entry: JournalEntry, limits: Limits) -> MigrationOrder:
     """Return the order that a journal entry stands for."""
-    kind: Literal["live", "cold"] = "cold" if entry.step.kind == "cold" else "live"
-    vm_id = entry.vm_id or entry.step.move.vm
-    return MigrationOrder(entry.step.move, vm_id, kind, limits.bandwidth_mib_per_s)
+    step = entry.step
+    vm_id = entry.vm_id or step.move.vm
+    return MigrationOrder(step.move, vm_id, step.kind or "live", limits.bandwidth_mib_per_s, step.options)
+
+
+def mend(site: ActingSite, order: MigrationOrder) -> None:
+    """Ask for a migration that was cut in post-copy to go on; while its hosts do not answer, it is asked again."""
+    with suppress(PlatformError):
+        site.platform.mend_migration(order)
 
 
 def ask_to_stop(site: ActingSite, order: MigrationOrder) -> str:

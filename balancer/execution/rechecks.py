@@ -58,13 +58,14 @@ def _already_held(vm: Vm, unsettled: Iterable[JournalEntry]) -> str:
 
 
 def _not_in_the_state(step: Step, vm: Vm) -> str:
-    if step.kind == "warm":
-        return "a warm migration is not known how to be carried out"
-    wanted = VmState.SHUT_OFF if step.kind == "cold" else VmState.RUNNING
+    goes_shut_off = step.kind == "cold" and not step.options.restart
+    wanted = VmState.SHUT_OFF if goes_shut_off else VmState.RUNNING
     if vm.state is not wanted:
         return f"{vm.name} is {_said(vm.state)}, and the plan took it to be {_said(wanted)}"
     if vm.movable is Movable.NEVER or (vm.movable is Movable.COLD and step.kind != "cold"):
         return f"{vm.name} may not be moved so: {vm.why_not or f'it is movable: {vm.movable}'}"
+    if vm.storage == "local" and not step.options.copies_storage:
+        return f"its disk is on {vm.host} alone, and the plan copies none"
     return ""
 
 

@@ -12,9 +12,18 @@ from balancer.errors import PlatformError
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.failing import close
 from balancer.execution.limits import Limits
-from balancer.execution.migration import TIME_TO_ABORT_SECONDS, ask_to_stop, ending_of, order_of, status_of
+from balancer.execution.migration import (
+    CUT,
+    TIME_TO_ABORT_SECONDS,
+    ask_to_stop,
+    ending_of,
+    mend,
+    order_of,
+    status_of,
+)
 from balancer.execution.power_on import awake
 from balancer.execution.report import Ending, Result
+from balancer.execution.restarting import started_again
 from balancer.execution.runner import Held
 from balancer.execution.work import power_state, seconds_since_begun
 from balancer.platforms.base import MigrationPhase
@@ -111,6 +120,10 @@ def _move(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
     status = status_of(site, order_of(entry, limits))
     if status.phase is MigrationPhase.RUNNING:
         return _still_running(site, entry, limits)
+    if status.phase is MigrationPhase.CUT:
+        if site.may_act:
+            mend(site, order_of(entry, limits))
+        return _say(entry, Verdict.ADOPTED, CUT, alarm=True)
     was_over = entry.phase is Phase.FINALISE  # our former self has seen the end of the job
     if not was_over and _is_young(site, entry):
         return _say(entry, Verdict.ADOPTED, "it was asked for a moment ago")
@@ -118,7 +131,7 @@ def _move(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
     ending = ending_of(site, entry, is_over, status.error)
     if ending is None:
         return _say(entry, Verdict.UNKNOWN, "where the guest is cannot be seen", alarm=True)
-    return _as_settled(entry, ending)
+    return _as_settled(entry, started_again(site, entry, ending))
 
 
 def _still_running(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:

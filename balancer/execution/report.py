@@ -9,6 +9,7 @@ from enum import StrEnum
 from balancer.domain.plan import Step
 from balancer.domain.units import count_of, in_words
 from balancer.errors import Prospect
+from balancer.platforms.base import MigrationStatus
 from balancer.store.journal import EntryState, Phase
 
 
@@ -30,6 +31,7 @@ class Result(StrEnum):
 class Ending:
     """How a piece of work ended, in words; an alarm wants a person.
 
+    measured: of a migration that arrived, what it took
     asked_for: a person wanted it given up, so it is no failure
     was_interrupted: whether it was ever asked for is not known, since the balancer died meanwhile
     """
@@ -38,6 +40,7 @@ class Ending:
     detail: str
     alarm: bool = False
     prospect: Prospect = Prospect.UNKNOWN
+    measured: MigrationStatus | None = None
     asked_for: bool = False
     was_interrupted: bool = False
 

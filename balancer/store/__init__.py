@@ -16,6 +16,7 @@ from balancer.store.journal import Journal
 from balancer.store.lease import Lease
 from balancer.store.marks import Marks
 from balancer.store.memory import Memory
+from balancer.store.past_migrations import PastMigrations
 from balancer.store.reservations import Reservations
 from balancer.store.sightings import Sightings
 
@@ -32,6 +33,7 @@ class Store:
         self.memory = Memory(database)
         self.drains = Drains(database)
         self.accounts = Accounts(database)
+        self.past_migrations = PastMigrations(database)
         self.reservations = Reservations(database)
         self.endings = Endings(database, self.journal)
         self.failures = Failures(database)

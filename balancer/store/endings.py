@@ -7,7 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from balancer.store import failures, halts, memory, sightings
+from balancer.domain.pace import PastMigration
+from balancer.store import failures, halts, memory, past_migrations, sightings
 from balancer.store.database import Database
 from balancer.store.journal import EntryState, Journal, JournalEntry, settle_in
 from balancer.store.reservations import release_in
@@ -26,6 +27,7 @@ class Consequences:
     setback: failures.Setback | None = None
     shunned: failures.Shunned | None = None
     halt: halts.Halt | None = None
+    past: PastMigration | None = None  # how a migration that arrived was foretold, and how it went
 
 
 class Endings:
@@ -69,3 +71,5 @@ def _remember(connection: Connection, at: datetime, then: Consequences) -> None:
         failures.shun_in(connection, then.shunned)
     if then.halt:
         halts.halt_in(connection, then.halt)
+    if then.past:
+        past_migrations.note_in(connection, then.past)

@@ -268,3 +268,22 @@ strays = Table(
     Column("source", String, nullable=False),
     Column("target", String, nullable=False),
 )
+
+past_migrations = Table(
+    "past_migrations",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("vm_key", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("predicted_seconds", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("predicted_mib", Float, nullable=False),
+    Column("mib", Float, nullable=False),
+    Column("modelled_mib", Float, nullable=False),
+    Column("link_mib_per_s", Float, nullable=False),
+    Column("cap_mib_per_s", Float),
+    Column("downtime_ms", Float),
+)
