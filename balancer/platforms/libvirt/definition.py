@@ -43,6 +43,7 @@ class Disk:
     target: str
     pool: str | None
     local_source: str | None
+    device: str = "disk"
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,13 @@ class Definition:
         return tuple(disk.local_source for disk in self.disks if disk.local_source)
 
     @property
-    def why_not_movable(self) -> str | None:
-        """Say what holds the guest on its host; None where nothing does."""
-        if self.bound_by is not None:
-            return self.bound_by
+    def local_disks(self) -> tuple[str, ...]:
+        """The files and volumes that would have to come along; a CD stays behind."""
+        return tuple(disk.local_source for disk in self.disks if disk.local_source and disk.device == "disk")
+
+    @property
+    def why_alone(self) -> str | None:
+        """Say what of it is on this host alone, and would have to be copied; None where nothing is."""
         return f"its disk {self.local_sources[0]} is on this host alone" if self.local_sources else None
 
 
@@ -132,6 +136,7 @@ def _disk(disk: Element, shared: SharedStorage) -> Disk:
         target=(target.get("dev") or "?") if target is not None else "?",
         pool=pool,
         local_source=_local_source(source, pool, shared),
+        device=disk.get("device") or "disk",
     )
 
 

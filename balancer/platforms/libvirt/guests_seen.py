@@ -72,7 +72,11 @@ def vm_seen(place: Settled, seen: Seen, memory: Memory, doubts: Doubts) -> Vm:
         doubts.of_vms.append((home.id, "absurd", rate.absurd))
     elif rate.cores is None and home.state is VmState.RUNNING:
         doubts.of_vms.append((home.id, "missing", "its hypervisor does not say how busy it is"))
-    return _as_seen(home, rate, place.moving_to, seen)
+    guest = _as_seen(home, rate, place.moving_to, seen)
+    # A guest that moved has a new QEMU, which has not measured it yet: what the old one found holds meanwhile.
+    if guest.dirty_mib_per_s is None and left is not None and guest.is_active:
+        return guest.model_copy(update={"dirty_mib_per_s": left.dirty_mib_per_s})
+    return guest
 
 
 def _half_seen(home: Sighting, left: Vm | None, seen: Seen) -> Vm:
@@ -114,10 +118,11 @@ def _as_seen(home: Sighting, rate: GuestRate, moving_to: str | None, seen: Seen)
 
 
 def _movable(home: Sighting) -> tuple[Movable, str | None]:
-    why_not = home.definition.why_not_movable
-    if why_not is not None:
-        return Movable.NEVER, why_not
-    return (Movable.LIVE if home.is_active else Movable.COLD), None
+    """A disk that is here alone can be copied: whether it may be is the policy's to say."""
+    definition = home.definition
+    if definition.bound_by is not None:
+        return Movable.NEVER, definition.bound_by
+    return (Movable.LIVE if home.is_active else Movable.COLD), definition.why_alone
 
 
 def vms_remembered(memory: Memory, seen: Seen, known: Mapping[str, Vm]) -> Iterable[Vm]:

@@ -68,7 +68,7 @@ class HostLook:
 def look(connection: Connection, host: str, now: datetime, shared_paths: tuple[str, ...]) -> HostLook:
     """Ask for all at once, in a dozen calls and one more for each guest. Raises libvirt's own error."""
     libvirt = library()
-    shared = SharedStorage((*shared_paths, *_shared_pool_paths(connection)), frozenset(_shared_pools(connection)))
+    shared = shared_storage(connection, shared_paths)
     info = connection.getInfo()
     memory = _or_none(lambda: connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS))
     return HostLook(
@@ -78,11 +78,16 @@ def look(connection: Connection, host: str, now: datetime, shared_paths: tuple[s
         cpus=float(info[2]),
         memory_mib=memory["total"] / KIB_PER_MIB if memory else float(info[1]),
         memory_used_mib=_memory_used_mib(memory) if memory else None,
-        networks=_or_none(lambda: _networks(connection)),
+        networks=networks_of(connection),
         pools=_or_none(lambda: _names(connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE))),
         guests=_guests(connection, host, shared),
         counters=count(connection),
     )
+
+
+def shared_storage(connection: Connection, shared_paths: tuple[str, ...]) -> SharedStorage:
+    """Say what each host has alike: what the site file names, and what the pools say of themselves."""
+    return SharedStorage((*shared_paths, *_shared_pool_paths(connection)), frozenset(_shared_pools(connection)))
 
 
 def count(connection: Connection) -> Counters:
@@ -142,7 +147,7 @@ def _sighting(
         persistent=guest_id in flags["persistent"],
         autostart=guest_id in flags["autostart"],
         memory_used_mib=_guest_memory_used_mib(stats, memory_mib),
-        disk_gib=_disk_gib(stats),
+        disk_gib=_disk_gib(stats, definition.local_disks),
         dirty_mib_per_s=_dirty_mib_per_s(stats),
     )
 
@@ -152,8 +157,11 @@ def _guest_memory_used_mib(stats: Mapping[str, Any], memory_mib: float) -> float
     return min(memory_mib, stats["balloon.rss"] / KIB_PER_MIB) if "balloon.rss" in stats else None
 
 
-def _disk_gib(stats: Mapping[str, Any]) -> float | None:
-    sizes = [size for key, size in stats.items() if key.startswith("block.") and key.endswith(".capacity")]
+def _disk_gib(stats: Mapping[str, Any], local: tuple[str, ...]) -> float | None:
+    """Return the size of the disks that are here alone, or of all where none is."""
+    disks = [key.removesuffix(".capacity") for key in stats if key.startswith("block.") and key.endswith(".capacity")]
+    here = [disk for disk in disks if stats.get(f"{disk}.path") in local] or disks
+    sizes = [stats[f"{disk}.capacity"] for disk in here]
     return sum(sizes) / BYTES_PER_GIB if sizes else None
 
 
@@ -168,6 +176,18 @@ def _memory_used_mib(stats: Mapping[str, int]) -> float:
     """What could not be given to a guest; the kernel gives up buffers and cache when asked."""
     free = sum(stats[part] for part in ("free", "buffers", "cached") if part in stats)
     return max(0, stats["total"] - free) / KIB_PER_MIB
+
+
+def memory_free_mib(connection: Connection) -> float | None:
+    """Return what could be given to a guest now; None where the hypervisor does not say."""
+    memory = _or_none(lambda: connection.getMemoryStats(library().VIR_NODE_MEMORY_STATS_ALL_CELLS))
+    return memory["total"] / KIB_PER_MIB - _memory_used_mib(memory) if memory else None
+
+
+def networks_of(connection: Connection) -> tuple[str, ...] | None:
+    """Name what a guest may be plugged into; None where the hypervisor does not say."""
+    found: tuple[str, ...] | None = _or_none(lambda: _networks(connection))
+    return found
 
 
 def _networks(connection: Connection) -> tuple[str, ...]:

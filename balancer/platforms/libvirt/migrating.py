@@ -3,48 +3,55 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import Any
+import time
+from contextlib import suppress
+from dataclasses import replace
 
 from balancer.domain.site_file import SiteHost
 from balancer.errors import BalancerError, PlatformError, Prospect
-from balancer.platforms.base import MigrationOrder
+from balancer.platforms.base import MigrationOrder, MigrationStatus
+from balancer.platforms.libvirt.disks_moved import FILE_IN_THE_WAY, are_there, remove_disks
+from balancer.platforms.libvirt.escorting import Escort
+from balancer.platforms.libvirt.jobs import BYTES_PER_MIB
 from balancer.platforms.libvirt.knock import knock
 from balancer.platforms.libvirt.library import Connection, Domain, close_quietly, is_alive, library, open_connection
 from balancer.platforms.libvirt.link import HostLink
+from balancer.platforms.libvirt.mending import forget_definition, is_cut, make_persistent, resume
+from balancer.platforms.libvirt.passenger import Passenger
+from balancer.platforms.libvirt.restarting import Restart
+from balancer.platforms.libvirt.terms import flags_of, parameters_of
 from balancer.platforms.libvirt.words import is_lost, platform_error, unreached
 
-
-@dataclass(frozen=True)
-class Passenger:
-    """What has to be known of a guest before it leaves."""
-
-    is_active: bool
-    is_persistent: bool
-    autostart: bool
-
-
-def passenger(domain: Domain) -> Passenger:
-    """Ask a guest's hypervisor about it."""
-    persistent = bool(domain.isPersistent())
-    return Passenger(bool(domain.isActive()), persistent, persistent and bool(domain.autostart()))
+SECONDS_BETWEEN_MENDS = 5.0
 
 
 class RunningMigration:
-    """One migration that this process has begun.
+    """One migration that this process has begun, or that it mends.
 
     The two hypervisors carry it out between them (PEER2PEER), so it goes on when our connection or our process dies.
     `lost` says that: what became of it is for the source's hypervisor to tell.
     """
 
     def __init__(
-        self, order: MigrationOrder, source: SiteHost, target: SiteHost, to: HostLink, guest: Passenger
+        self,
+        order: MigrationOrder,
+        source: SiteHost,
+        target: SiteHost,
+        links: tuple[HostLink, HostLink],
+        guest: Passenger,
+        mends: bool = False,
     ) -> None:
         self.order = order
         self.error = ""
         self.prospect = Prospect.UNKNOWN
         self.lost = False
-        self._source, self._target, self._to, self._guest = source, target, to, guest
+        self.is_cut = mends
+        self.seconds: float | None = None
+        self.copied_mib: float | None = None
+        self.downtime_ms: float | None = None
+        self._source, self._target, self._guest = source, target, guest
+        self._from, self._to = links
+        self._mends = mends
         self._thread = threading.Thread(target=self._run, name=f"migration of {order.move.vm}", daemon=True)
 
     def start(self) -> None:
@@ -54,23 +61,75 @@ class RunningMigration:
     def is_running(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def restarts(self) -> bool:
+        """Whether its guest is shut off on the way and started again, so that it still counts as one that runs."""
+        return self.order.options.restart and self.is_running
+
+    def measured(self, status: MigrationStatus) -> MigrationStatus:
+        """Return a status with what the migration took, as far as that was measured."""
+        return replace(status, seconds=self.seconds, copied_mib=self.copied_mib, downtime_ms=self.downtime_ms)
+
     def _run(self) -> None:
+        began = time.monotonic()
         try:
-            self._migrate()
+            self._go()
+            self.seconds = time.monotonic() - began
             if self._guest.autostart:
                 self._carry_autostart()
         except BalancerError as error:
             self.error = str(error)
             self.prospect = error.prospect if isinstance(error, PlatformError) else Prospect.UNKNOWN
 
+    def _go(self) -> None:
+        if self._mends:
+            self._mend()
+        elif self.order.kind == "cold":
+            self._go_cold()
+        else:
+            self._go_live()
+
+    # -- while it runs
+
+    def _go_live(self) -> None:
+        self._refuse_to_copy_over_a_file()
+        escort = Escort(self.order, str(self._source.uri))
+        escort.start()
+        try:
+            self._migrate()
+        except PlatformError:
+            if not self._was_cut():
+                raise
+            self.lost = False
+            self._mend()
+        finally:
+            escort.end()
+            self.copied_mib = escort.passes.copied_mib or None
+        self._measure()
+        if self._copies:
+            self._from.ask("remove the disks that were copied", lambda c: remove_disks(c, self._copies))
+
+    @property
+    def _copies(self) -> tuple[str, ...]:
+        return self._guest.local_disks if self.order.options.copies_storage else ()
+
+    def _refuse_to_copy_over_a_file(self) -> None:
+        there = self._to.ask("ask for files in the way", lambda c: are_there(c, self._copies))
+        if there:
+            operation = f"migrate {self.order.move.vm} with its disk"
+            raise PlatformError(self._target.name, operation, f"it has a file {there[0]} already", FILE_IN_THE_WAY)
+
     def _migrate(self) -> None:
+        """Ask the source, over a connection of our own, since the call lasts as long as the migration."""
         libvirt, operation = library(), f"migrate {self.order.move.vm} to {self._target.name}"
         connection: Connection | None = None
         try:
             knock(str(self._source.uri))
             connection = open_connection(str(self._source.uri))
             domain = connection.lookupByUUIDString(self.order.vm_id)
-            domain.migrateToURI3(self._target.peer_uri or self._target.uri, self._parameters(), self._flags())
+            if self.order.kind != "cold":
+                _allow_stop(domain, self.order.options.stop_seconds)
+            domain.migrateToURI3(self._peer_uri, parameters_of(self.order, self._target), self._flags)
         except libvirt.libvirtError as error:
             self.lost = connection is not None and (not is_alive(connection) or is_lost(error))
             raise platform_error(self._source.name, operation, error) from error
@@ -80,29 +139,26 @@ class RunningMigration:
             if connection is not None:
                 close_quietly(connection)
 
-    def _flags(self) -> int:
-        """Never UNSAFE, and no definition left behind: not at the source, and none at all of a transient guest."""
-        libvirt = library()
-        flags = libvirt.VIR_MIGRATE_PEER2PEER
-        if self.order.kind == "cold":
-            flags |= libvirt.VIR_MIGRATE_OFFLINE
-        else:
-            flags |= libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
-        if self._guest.is_persistent:
-            flags |= libvirt.VIR_MIGRATE_PERSIST_DEST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
-        return int(flags)
+    @property
+    def _peer_uri(self) -> str | None:
+        return self._target.peer_uri or self._target.uri
 
-    def _parameters(self) -> dict[str, Any]:
-        """A guest that is shut off sends no memory, so there is no stream to lead or to slow down."""
+    @property
+    def _flags(self) -> int:
+        return flags_of(self.order, self._guest.is_persistent)
+
+    def _measure(self) -> None:
+        """Ask the target, which alone remembers, how much was sent and how long the guest stood still."""
         libvirt = library()
-        if self.order.kind == "cold":
-            return {}
-        parameters: dict[str, Any] = {}
-        if self._target.migration_uri is not None:
-            parameters[libvirt.VIR_MIGRATE_PARAM_URI] = self._target.migration_uri
-        if self.order.bandwidth_mib_per_s is not None:
-            parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = max(1, int(self.order.bandwidth_mib_per_s))
-        return parameters
+        wanted = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+        with suppress(PlatformError):  # a figure for the records: the migration itself has ended well
+            job = self._to.ask(
+                f"ask how {self.order.move.vm} has come",
+                lambda c: c.lookupByUUIDString(self.order.vm_id).jobStats(wanted),
+            )
+            sent = job.get("memory_processed", 0) + job.get("disk_processed", 0)
+            self.copied_mib = max(self.copied_mib or 0.0, sent / BYTES_PER_MIB) or None
+            self.downtime_ms = float(job["downtime"]) if "downtime" in job else None
 
     def _carry_autostart(self) -> None:
         """PERSIST_DEST takes the definition along and forgets that the guest is to start with its host."""
@@ -111,3 +167,60 @@ class RunningMigration:
             connection.lookupByUUIDString(self.order.vm_id).setAutostart(1)
 
         self._to.ask(f"let {self.order.move.vm}, which has arrived, start with its host", set_autostart)
+
+    # -- cut in post-copy
+
+    def _was_cut(self) -> bool:
+        """Whether it failed with a part of the guest at either end; where nobody answers, that is not known yet."""
+        if not self.order.options.post_copy:
+            return False
+        try:
+            self.is_cut = self._from.ask(f"ask how {self.order.move.vm} stands", lambda c: is_cut(c, self.order.vm_id))
+        except PlatformError:
+            self.lost = True
+        return self.is_cut
+
+    def _mend(self) -> None:
+        """Go on until it has ended, however long the line takes to heal; the guest itself runs at its target."""
+        while self._stands_still():
+            with suppress(PlatformError):
+                self._from.ask(f"go on with the migration of {self.order.move.vm}", self._resume)
+            time.sleep(SECONDS_BETWEEN_MENDS)
+        self._settle_definitions()
+        self.is_cut = False
+
+    def _stands_still(self) -> bool:
+        try:
+            return self._from.ask(f"ask how {self.order.move.vm} stands", lambda c: is_cut(c, self.order.vm_id))
+        except PlatformError:
+            return True  # not seen to have ended
+
+    def _resume(self, connection: Connection) -> None:
+        domain = connection.lookupByUUIDString(self.order.vm_id)
+        resume(domain, self._peer_uri, parameters_of(self.order, self._target), self._flags)
+
+    def _settle_definitions(self) -> None:
+        """When the two hypervisors ended it by themselves, nobody has undefined the guest at its source."""
+        if not self._guest.is_persistent:
+            return
+        operation = f"leave {self.order.move.vm} one definition"
+        if self._to.ask(operation, lambda c: make_persistent(c, self.order.vm_id)):
+            self._from.ask(operation, lambda c: forget_definition(c, self.order.vm_id))
+
+    # -- shut off
+
+    def _go_cold(self) -> None:
+        restart = Restart(self.order, self._guest.local_disks, self._source, self._target)
+        restart.around(self._migrate)
+        self.copied_mib = restart.copied_mib
+        self.downtime_ms = restart.downtime_ms
+
+
+def _allow_stop(domain: Domain, seconds: float) -> None:
+    """Say how long it may stand still at the end. It is said of each: an earlier one may have left another limit."""
+    libvirt = library()
+    try:
+        domain.migrateSetMaxDowntime(max(1, int(1000 * seconds)), 0)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise

@@ -11,6 +11,7 @@ from balancer.clock import Clock
 from balancer.domain.site_file import SiteFile
 from balancer.platforms.libvirt.assembling import Picture, assemble, suspects
 from balancer.platforms.libvirt.definition import CpuAsked
+from balancer.platforms.libvirt.dirtying import DirtyRates
 from balancer.platforms.libvirt.guests_seen import Memory, Seen
 from balancer.platforms.libvirt.library import Connection
 from balancer.platforms.libvirt.link import HostLink, ask_all
@@ -33,6 +34,7 @@ class Observer:
         self._looking = threading.Lock()
         self._memory = Memory()
         self._counters: dict[str, Counters] = {}
+        self._dirty = DirtyRates(links)
         self._able: dict[tuple[str, CpuAsked], bool] = {}  # by CPU digest of the host
 
     def observe(self) -> Picture:
@@ -47,6 +49,7 @@ class Observer:
             seen = Seen(looks, failures, found, self._cpus(looks))
             picture = assemble(self._site, self._clock.now(), seen, self._memory, self._in_flight())
             self._memory = picture.memory
+            self._dirty.ask_for_more(looks, self._clock.now())
             return picture
 
     def last_seen_uuid(self, host: str) -> str | None:

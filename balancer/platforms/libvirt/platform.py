@@ -11,6 +11,7 @@ from balancer.clock import Clock
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
 from balancer.domain.site_file import SiteFile, SiteHost
+from balancer.domain.vm import VmState
 from balancer.errors import PlatformError
 from balancer.platforms.base import MigrationOrder, MigrationPhase, MigrationStatus, Whereabouts
 from balancer.platforms.libvirt import questions
@@ -18,8 +19,11 @@ from balancer.platforms.libvirt.assembling import StaleDefinition
 from balancer.platforms.libvirt.capabilities import host_facts
 from balancer.platforms.libvirt.library import library
 from balancer.platforms.libvirt.link import HostLink, ask_all
-from balancer.platforms.libvirt.migrating import Passenger, RunningMigration
+from balancer.platforms.libvirt.mending import is_cut
+from balancer.platforms.libvirt.migrating import RunningMigration
 from balancer.platforms.libvirt.observing import Observer
+from balancer.platforms.libvirt.passenger import Passenger
+from balancer.platforms.libvirt.preflight import ask_source, ask_target, reasons_against
 from balancer.platforms.libvirt.questions import Abort
 from balancer.platforms.libvirt.settling import Ends
 
@@ -48,7 +52,18 @@ class LibvirtPlatform:
     def observe(self) -> Cluster:
         picture = self._observer.observe()
         self._stale = picture.stale
-        return picture.cluster
+        return self._with_restarts(picture.cluster)
+
+    def _with_restarts(self, cluster: Cluster) -> Cluster:
+        """A guest that is shut down to be moved wants its room again in a moment, so it counts as one on its way."""
+        restarted = {m.order.vm_id for m in self._running() if m.restarts}
+        if not restarted:
+            return cluster
+        vms = (
+            vm.model_copy(update={"state": VmState.MIGRATING}) if vm.id in restarted and vm.is_in_flight else vm
+            for vm in cluster.vms
+        )
+        return cluster.model_copy(update={"vms": tuple(vms)})
 
     def allow_for(self, begun: Callable[[], Mapping[str, Move]]) -> None:
         self._begun_elsewhere = begun
@@ -103,42 +118,69 @@ class LibvirtPlatform:
     def preflight(self, order: MigrationOrder) -> tuple[str, ...]:
         move, operation = order.move, f"ask what speaks against moving {order.move.vm} to {order.move.target}"
         source, target = self._link(move.source, operation), self._link(move.target, operation)
-        guest = source.ask(operation, partial(questions.passenger_of, vm_id=order.vm_id))
+        guest = source.ask(operation, partial(ask_source, vm_id=order.vm_id, shared_paths=self._site.shared_paths))
         there = target.ask(operation, partial(questions.presence, vm_id=order.vm_id))
-        reasons = [_why_unfit(order, guest)]
-        if there.is_active:
-            reasons.append(f"{move.vm} is active on {move.target} already; see which of the two is real")
-        if order.vm_id in self._in_flight():
-            reasons.append(f"{move.vm} is on its way already")
-        return tuple(filter(None, reasons))
+        if guest is None:
+            return reasons_against(order, None, None)
+        offered = target.ask(operation, partial(ask_target, vm_id=order.vm_id, guest=guest, is_active=there.is_active))
+        reasons = reasons_against(order, guest, offered)
+        return (*reasons, f"{move.vm} is on its way already") if order.vm_id in self._in_flight() else reasons
 
     def begin_migration(self, order: MigrationOrder) -> None:
         move, operation = order.move, f"migrate {order.move.vm} to {order.move.target}"
-        source, target = self._link(move.source, operation), self._link(move.target, operation)
-        guest = source.ask(operation, partial(questions.passenger_of, vm_id=order.vm_id))
+        target = self._link(move.target, operation)
+        guest = self._passenger(order, operation)
         there = target.ask(operation, partial(questions.presence, vm_id=order.vm_id))
         fit = _fit(order, operation, guest)
         if there.is_active:
             raise PlatformError(
                 move.target, operation, f"{move.vm} is active here already", "see which of the two is real"
             )
+        self._depart(order, operation, fit)
+
+    def _passenger(self, order: MigrationOrder, operation: str) -> Passenger | None:
+        source = self._link(order.move.source, operation)
+        shared = self._site.shared_paths
+        return source.ask(operation, partial(questions.passenger_of, vm_id=order.vm_id, shared_paths=shared))
+
+    def _depart(self, order: MigrationOrder, operation: str, guest: Passenger, mends: bool = False) -> None:
+        move = order.move
+        links = (self._link(move.source, operation), self._link(move.target, operation))
         with self._departing:
             if order.vm_id in self._in_flight():
                 raise PlatformError(move.source, operation, "it is on its way already", "wait until it has arrived")
-            migration = RunningMigration(order, self._hosts[move.source], self._hosts[move.target], target, fit)
+            migration = RunningMigration(order, self._hosts[move.source], self._hosts[move.target], links, guest, mends)
             self._migrations[order.vm_id] = migration
             migration.start()
+
+    def mend_migration(self, order: MigrationOrder) -> None:
+        operation = f"go on with the migration of {order.move.vm}"
+        if order.vm_id in self._in_flight():
+            return  # whoever began it mends it
+        if self._link(order.move.source, operation).ask(operation, partial(is_cut, vm_id=order.vm_id)):
+            guest = self._passenger(order, operation)
+            if guest is not None:
+                self._depart(order, operation, guest, mends=True)
+
+    def start_guest(self, vm_id: str, host: str) -> None:
+        operation = "start a guest that was shut down to be moved"
+        elsewhere = [other for other in self.whereabouts(vm_id).active_on if other != host]
+        if elsewhere:
+            raise PlatformError(host, operation, f"it runs on {elsewhere[0]}", "see where it belongs")
+        self._link(host, operation).ask(operation, partial(questions.start, vm_id=vm_id))
 
     def migration_status(self, order: MigrationOrder) -> MigrationStatus:
         ours = self._ours(order)
         if ours is not None and not ours.is_running and not ours.lost:
-            return MigrationStatus(MigrationPhase.ENDED, error=ours.error, prospect=ours.prospect)
+            ended = MigrationStatus(MigrationPhase.ENDED, error=ours.error, prospect=ours.prospect)
+            return ours.measured(ended)
         seen = self._status_at_source(order)
         if ours is not None and ours.is_running:
             # Its thread still waits for the end: until then, what the source says is but the progress.
-            return replace(seen, phase=MigrationPhase.RUNNING, error="")
+            phase = MigrationPhase.CUT if ours.is_cut else MigrationPhase.RUNNING
+            return replace(seen, phase=phase, error="")
         if ours is not None and seen.phase is MigrationPhase.ENDED:
-            return replace(seen, error=ours.error, prospect=ours.prospect)
+            return ours.measured(replace(seen, error=ours.error, prospect=ours.prospect))
         return seen
 
     def _status_at_source(self, order: MigrationOrder) -> MigrationStatus:
@@ -149,7 +191,7 @@ class LibvirtPlatform:
             seen = link.ask(operation, partial(questions.progress, vm_id=order.vm_id))
         except PlatformError as error:
             return MigrationStatus(MigrationPhase.UNKNOWN, error=str(error))
-        if seen.phase is MigrationPhase.RUNNING:
+        if seen.phase in {MigrationPhase.RUNNING, MigrationPhase.CUT}:
             self._seen_under_way[order.vm_id] = order.move
         was_under_way = self._seen_under_way.get(order.vm_id) == order.move or self._ours(order) is not None
         return replace(seen, phase=MigrationPhase.ENDED) if _is_quiet(seen) and was_under_way else seen
@@ -214,6 +256,6 @@ def _why_unfit(order: MigrationOrder, guest: Passenger | None) -> str:
     """Say why a guest cannot leave as ordered; empty where it can."""
     if guest is None:
         return f"it has no guest {order.move.vm} ({order.vm_id})"
-    if guest.is_active is not (order.kind == "live"):
+    if guest.is_active is not order.needs_running:
         return f"a {order.kind} migration, and the guest is {'active' if guest.is_active else 'shut off'}"
     return ""

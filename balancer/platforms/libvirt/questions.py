@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from balancer.platforms.base import MigrationPhase, MigrationStatus
-from balancer.platforms.libvirt.definition import CpuAsked
+from balancer.platforms.libvirt.definition import CpuAsked, read_definition
 from balancer.platforms.libvirt.jobs import Part, is_migration, part_by_job, part_in_migration, share_done, work_on
 from balancer.platforms.libvirt.library import Connection, Domain, LibvirtError, library
-from balancer.platforms.libvirt.migrating import Passenger, passenger
+from balancer.platforms.libvirt.looking import shared_storage
+from balancer.platforms.libvirt.passenger import Passenger
 from balancer.platforms.libvirt.words import is_not_found
 
 
@@ -55,10 +56,16 @@ def presence(connection: Connection, vm_id: str) -> Presence:
         raise
 
 
-def passenger_of(connection: Connection, vm_id: str) -> Passenger | None:
+def passenger_of(connection: Connection, vm_id: str, shared_paths: tuple[str, ...] = ()) -> Passenger | None:
     """Ask what has to be known before a guest leaves; None where this host has none such."""
     domain = find(connection, vm_id)
-    return None if domain is None else passenger(domain)
+    if domain is None:
+        return None
+    definition = read_definition(domain.XMLDesc(0), shared_storage(connection, shared_paths))
+    persistent = bool(domain.isPersistent())
+    return Passenger(
+        bool(domain.isActive()), persistent, persistent and bool(domain.autostart()), definition.local_disks
+    )
 
 
 def progress(connection: Connection, vm_id: str) -> MigrationStatus:
@@ -80,7 +87,21 @@ def progress(connection: Connection, vm_id: str) -> MigrationStatus:
     if job is None or not is_migration(job):
         return MigrationStatus(MigrationPhase.UNKNOWN)
     share, remaining_mib = share_done(job)
-    return MigrationStatus(MigrationPhase.RUNNING, share, remaining_mib)
+    phase = MigrationPhase.CUT if is_cut_off(domain) else MigrationPhase.RUNNING
+    return MigrationStatus(phase, share, remaining_mib)
+
+
+def is_cut_off(domain: Domain) -> bool:
+    """Whether a guest stands still at its source because its line broke in post-copy."""
+    libvirt = library()
+    return tuple(domain.state()) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED)
+
+
+def start(connection: Connection, vm_id: str) -> None:
+    """Start a guest that is shut off; one that is active is left as it is."""
+    domain = connection.lookupByUUIDString(vm_id)
+    if not domain.isActive():
+        domain.create()
 
 
 def give_up_migration(connection: Connection, vm_id: str) -> Abort:
