@@ -140,7 +140,7 @@ def _not_permitted(step: Step, vm: Vm, rules: MigrationRules) -> str:
         (options.auto_converge and not rules.auto_converge, "to slow it down"),
         (options.copies_storage and rules.copy_storage == "never", "to copy its disk"),
         (vm.is_active and options.stop_seconds > max(most_seconds, QEMU_STOP_SECONDS), "so long a stop"),
-        (step.kind == "warm" and step.downtime_ms > 1000 * most_seconds, "so long a stop"),
+        ((step.kind == "warm" or options.restart) and step.downtime_ms > 1000 * most_seconds, "so long a stop"),
         (options.tls is not rules.tls and vm.is_active and not options.restart, "memory in the clear"),
     )
     return next((f"the policy does not permit {what}" for is_so, what in asked if is_so), "")

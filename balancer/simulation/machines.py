@@ -102,6 +102,8 @@ class GuestSpec:
             dirty_mib_per_s=self.dirty_mib_per_s,
             storage=self.storage,
             disk_gib=self.disk_gib or None,
+            dear=1.0 + self.disk_gib * 1024 / self.memory_mib if self.storage == "local" else 1.0,
+            why_dear="its disk would be copied" if self.storage == "local" else None,
             cpu_models=self.cpu_models,
             movable=self.movable,
             why_not=self.why_not,

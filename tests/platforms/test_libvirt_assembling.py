@@ -254,6 +254,12 @@ def test_how_a_guest_may_move() -> None:
     assert vms[2].why_not == "its disk /srv/a.raw is on this host alone"
 
 
+def test_a_guest_whose_disk_would_be_copied_is_as_dear_as_its_disk() -> None:
+    local = Definition(2, 2048, CpuMode.CUSTOM, (), (Disk("vda", None, "/srv/a.raw"),), {}, None)
+    (vm,) = picture(look("h1", replace(sighting("h1", definition=local), disk_gib=20.0))).cluster.vms
+    assert vm.dear == 1 + 20 * 1024 / vm.memory_mib and vm.why_dear == "its disk would be copied"
+
+
 def test_a_guest_goes_only_to_hosts_that_can_give_its_cpu() -> None:
     cpu = CpuAsked("kvm", "x86_64", "pc", "<cpu/>")
     here = look("h1", sighting("h1", definition=replace(PLAIN, cpu=cpu)))

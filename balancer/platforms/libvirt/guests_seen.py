@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from balancer.domain.cluster import Doubt
 from balancer.domain.host import DoubtKind, Host
+from balancer.domain.units import MIB_PER_GIB
 from balancer.domain.vm import Movable, Vm, VmState
 from balancer.platforms.libvirt.definition import CpuAsked
 from balancer.platforms.libvirt.jobs import Part
@@ -108,13 +109,21 @@ def _as_seen(home: Sighting, rate: GuestRate, moving_to: str | None, seen: Seen)
         why_not=why_not,
         labels=definition.labels,
         asks=definition.asks,
-        dear=1.0 if definition.why_dear is None else DEAR,
-        why_dear=definition.why_dear,
+        dear=_how_dear(home),
+        why_dear=definition.why_dear or ("its disk would be copied" if home.definition.local_disks else None),
         cpu_models=seen.able_hosts(definition.cpu),
         networks=definition.networks,
         pools=definition.pools,
         autostart=home.autostart,
     )
+
+
+def _how_dear(home: Sighting) -> float:
+    """Return how many times its memory a move of it costs: what comes along is copied too."""
+    scarce = 1.0 if home.definition.why_dear is None else DEAR
+    if not home.definition.local_disks or home.disk_gib is None or home.memory_mib <= 0:
+        return scarce
+    return max(scarce, 1.0 + home.disk_gib * MIB_PER_GIB / home.memory_mib)
 
 
 def _movable(home: Sighting) -> tuple[Movable, str | None]:
