@@ -48,6 +48,7 @@ class Paces(Value):
     """All that is known of pace, the most particular first where it is asked for."""
 
     known: tuple[Pace, ...] = ()
+    guests: dict[str, Positive] = Field(default={}, description="MiB sent / MiB modelled of each guest, by Vm.key")
     migrations: Count = Field(default=0, description="how many of late taught all of it")
     median_error: Amount = Field(default=0.0, description="of the times foretold for the last ten, as a share")
 
@@ -58,3 +59,8 @@ class Paces(Value):
             if hosts in by_hosts:
                 return by_hosts[hosts]
         return None
+
+    def mib_ratio(self, vm_key: str, source: str, target: str) -> float:
+        """Return MiB sent / MiB modelled: of the guest itself where it was moved before, else of the way."""
+        pace = self.between(source, target)
+        return self.guests.get(vm_key, 1.0 if pace is None else pace.mib_ratio)

@@ -65,7 +65,7 @@ def journey(cluster: Cluster, move: Move, cap_mib_per_s: float | None, copies_di
     ends = [cluster.host(move.source).migration_mib_per_s, cluster.host(move.target).migration_mib_per_s]
     pace = paces.between(move.source, move.target)
     link = min(ends) if pace is None else min(ends) * pace.link_share
-    ratio = 1.0 if pace is None else pace.mib_ratio
+    ratio = paces.mib_ratio(vm.key, move.source, move.target)
     return Journey(
         memory_mib=memory_to_send(vm) * ratio,
         link_mib_per_s=max(min([link, *([cap_mib_per_s] if cap_mib_per_s else [])]), 1.0),

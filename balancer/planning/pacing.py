@@ -3,7 +3,8 @@
     seconds = set-up + (MiB sent / assumed line) / share of the line
 
 The share is the median slope over all pairs of migrations of different size (Theil and Sen), set-up the median of what
-is left, and MiB sent / MiB modelled a median too: a migration that stood still for an hour moves none of them.
+is left. MiB sent / MiB modelled is a median too, of the guest itself where it was moved before. A migration that stood
+still for an hour moves none of them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from balancer.domain.pace import Pace, Paces, PastMigration
 
 FEWEST = 3  # migrations, before anything is concluded from them
 MOST = 30  # of the latest: lines and hosts change
+MOST_OF_A_GUEST = 5
 LATELY = 10  # whose errors are told
 DIFFERENT = 0.2  # of the median size: only migrations whose sizes differ by more say something about the line
 AGREEING = 0.7  # of the pairs have to find that more takes longer; else it is noise, and the line is left as assumed
@@ -32,9 +34,11 @@ def paces_from(past: Iterable[PastMigration]) -> Paces:
         for hosts in ((each.source, each.target), (each.source,), (each.target,), ()):
             groups[hosts].append(each)
     known = [_pace(hosts, members[:MOST]) for hosts, members in groups.items() if len(members) >= FEWEST]
+    guests = {key: _mib_ratio(members) for key, members in _by_guest(copied).items()}
     lately = copied[:LATELY]
     return Paces(
         known=tuple(sorted(known, key=lambda pace: (-len(pace.hosts), pace.hosts))),
+        guests=guests,
         migrations=len(copied),
         median_error=round(median(each.error for each in lately), 4) if lately else 0.0,
     )
@@ -44,14 +48,27 @@ def _pace(hosts: tuple[str, ...], members: Sequence[PastMigration]) -> Pace:
     free = [each for each in members if each.cap_mib_per_s is None]
     slope = _slope([(_assumed_seconds(each), each.seconds) for each in free])
     left = [each.seconds - _assumed_seconds(each) * (slope if each in free else 1.0) for each in members]
-    ratios = [each.mib / each.modelled_mib for each in members if each.modelled_mib > 0 and each.mib > 0]
     return Pace(
         hosts=hosts,
         link_share=1.0 / slope,
         set_up_seconds=max(0.0, median(left)),
-        mib_ratio=min(MOST_RATIO, max(LEAST_RATIO, median(ratios))) if ratios else 1.0,
+        mib_ratio=_mib_ratio(members),
         migrations=len(members),
     )
+
+
+def _by_guest(copied: Iterable[PastMigration]) -> dict[str, list[PastMigration]]:
+    """Return the last few migrations of each guest: how much of its memory it uses is its own affair."""
+    found: dict[str, list[PastMigration]] = defaultdict(list)
+    for each in copied:
+        if len(found[each.vm_key]) < MOST_OF_A_GUEST:
+            found[each.vm_key].append(each)
+    return found
+
+
+def _mib_ratio(members: Iterable[PastMigration]) -> float:
+    ratios = [each.mib / each.modelled_mib for each in members if each.modelled_mib > 0 and each.mib > 0]
+    return min(MOST_RATIO, max(LEAST_RATIO, median(ratios))) if ratios else 1.0
 
 
 def _assumed_seconds(each: PastMigration) -> float:

@@ -87,6 +87,16 @@ def test_a_host_that_has_its_own_past_is_not_judged_by_the_rest() -> None:
     assert shares == [pytest.approx(0.25), pytest.approx(1.0)]
 
 
+def test_a_guest_that_was_moved_before_is_judged_by_itself() -> None:
+    """How much of its memory a guest has touched is its own affair: the others send all of theirs."""
+    others = [gone(mib, world(mib), vm_key=f"g{mib}") for mib in (500, 1000, 2000)]
+    paces = paces_from([gone(1000, world(1000), modelled_mib=8192.0), *others])
+    cluster = one_guest(dirty_mib_per_s=0.0)
+    assert migration_cost(cluster, Move("a", "h1", "h2"), paces=paces).mib == pytest.approx(1000)
+    stranger = cluster.model_copy(update={"vms": tuple(v.model_copy(update={"name": "z"}) for v in cluster.vms)})
+    assert migration_cost(stranger, Move("z", "h1", "h2"), paces=paces).mib == pytest.approx(8192)
+
+
 def test_the_error_of_the_last_ten_is_told() -> None:
     past = [gone(1000, 10.0, predicted_seconds=9.0)] * 10 + [gone(1000, 10.0, predicted_seconds=1.0)] * 90
     assert paces_from(past).median_error == pytest.approx(0.1)

@@ -106,10 +106,14 @@ class Escort:
 
     @staticmethod
     def _act(domain: Domain, act: Act) -> Act:
-        if act is Act.SWITCH:
-            domain.migrateStartPostCopy(0)
-        elif act is Act.STOP:
-            domain.suspend()
+        """Do it and say what was done; what the hypervisor refuses now is asked for again."""
+        try:
+            if act is Act.SWITCH:
+                domain.migrateStartPostCopy(0)
+            elif act is Act.STOP:
+                domain.suspend()
+        except library().libvirtError:
+            return Act.NOTHING
         return act
 
     def _give_up_if_it_takes_too_long(self, domain: Domain) -> None:
