@@ -14,6 +14,22 @@ def is_cut(connection: Connection, vm_id: str) -> bool:
     return domain is not None and is_cut_off(domain)
 
 
+def waits_at_source(connection: Connection, vm_id: str) -> bool:
+    """Whether a guest stands still here because it goes on at its target, cut off or not."""
+    libvirt, domain = library(), find(connection, vm_id)
+    reasons = {libvirt.VIR_DOMAIN_PAUSED_POSTCOPY, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED}
+    if domain is None:
+        return False
+    state, reason = domain.state()
+    return state == libvirt.VIR_DOMAIN_PAUSED and reason in reasons
+
+
+def runs(connection: Connection, vm_id: str) -> bool:
+    """Whether a host has a guest active."""
+    domain = find(connection, vm_id)
+    return domain is not None and bool(domain.isActive())
+
+
 def resume(domain: Domain, uri: str | None, parameters: dict[str, Any], flags: int) -> None:
     """Let the two hypervisors take up a post-copy migration where it was cut. Raises libvirt's own error."""
     # libvirt 8.5 and later; QEMU has to have noticed itself that the line is gone.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from balancer.platforms.libvirt.jobs import BYTES_PER_MIB
 from balancer.platforms.libvirt.knock import knock
 from balancer.platforms.libvirt.library import Connection, Domain, close_quietly, is_alive, library, open_connection
 from balancer.platforms.libvirt.link import HostLink
-from balancer.platforms.libvirt.mending import forget_definition, is_cut, make_persistent, resume
+from balancer.platforms.libvirt.mending import forget_definition, is_cut, make_persistent, resume, runs, waits_at_source
 from balancer.platforms.libvirt.passenger import Passenger
 from balancer.platforms.libvirt.restarting import Restart
 from balancer.platforms.libvirt.terms import flags_of, parameters_of
@@ -106,12 +107,20 @@ class RunningMigration:
             escort.end()
             self.copied_mib = escort.passes.copied_mib or None
         self._measure()
-        if self._copies:
-            self._from.ask("remove the disks that were copied", lambda c: remove_disks(c, self._copies))
+        self._remove_copied_disks()
 
     @property
     def _copies(self) -> tuple[str, ...]:
         return self._guest.local_disks if self.order.options.copies_storage else ()
+
+    def _remove_copied_disks(self) -> None:
+        """Remove the old files, now that the guest runs on the new ones and there alone."""
+        if not self._copies:
+            return
+        operation = "remove the disks that were copied"
+        has_arrived = self._to.ask(operation, lambda c: runs(c, self.order.vm_id))
+        if has_arrived and not self._from.ask(operation, lambda c: runs(c, self.order.vm_id)):
+            self._from.ask(operation, lambda c: remove_disks(c, self._copies))
 
     def _refuse_to_copy_over_a_file(self) -> None:
         there = self._to.ask("ask for files in the way", lambda c: are_there(c, self._copies))
@@ -120,16 +129,21 @@ class RunningMigration:
             raise PlatformError(self._target.name, operation, f"it has a file {there[0]} already", FILE_IN_THE_WAY)
 
     def _migrate(self) -> None:
-        """Ask the source, over a connection of our own, since the call lasts as long as the migration."""
-        libvirt, operation = library(), f"migrate {self.order.move.vm} to {self._target.name}"
+        self._at_source(f"migrate {self.order.move.vm} to {self._target.name}", self._leave)
+
+    def _leave(self, domain: Domain) -> None:
+        if self.order.kind != "cold":
+            _allow_stop(domain, self.order.options.stop_seconds)
+        domain.migrateToURI3(self._peer_uri, parameters_of(self.order, self._target), self._flags)
+
+    def _at_source(self, operation: str, do: Callable[[Domain], None]) -> None:
+        """Ask the source, over a connection of our own: the host's line has to stay free for shorter questions."""
+        libvirt = library()
         connection: Connection | None = None
         try:
             knock(str(self._source.uri))
             connection = open_connection(str(self._source.uri))
-            domain = connection.lookupByUUIDString(self.order.vm_id)
-            if self.order.kind != "cold":
-                _allow_stop(domain, self.order.options.stop_seconds)
-            domain.migrateToURI3(self._peer_uri, parameters_of(self.order, self._target), self._flags)
+            do(connection.lookupByUUIDString(self.order.vm_id))
         except libvirt.libvirtError as error:
             self.lost = connection is not None and (not is_alive(connection) or is_lost(error))
             raise platform_error(self._source.name, operation, error) from error
@@ -184,19 +198,20 @@ class RunningMigration:
         """Go on until it has ended, however long the line takes to heal; the guest itself runs at its target."""
         while self._stands_still():
             with suppress(PlatformError):
-                self._from.ask(f"go on with the migration of {self.order.move.vm}", self._resume)
+                self._at_source(f"go on with the migration of {self.order.move.vm}", self._resume)
             time.sleep(SECONDS_BETWEEN_MENDS)
         self._settle_definitions()
-        self.is_cut = False
+        self.is_cut = self.lost = False
 
     def _stands_still(self) -> bool:
         try:
-            return self._from.ask(f"ask how {self.order.move.vm} stands", lambda c: is_cut(c, self.order.vm_id))
+            return self._from.ask(
+                f"ask how {self.order.move.vm} stands", lambda c: waits_at_source(c, self.order.vm_id)
+            )
         except PlatformError:
             return True  # not seen to have ended
 
-    def _resume(self, connection: Connection) -> None:
-        domain = connection.lookupByUUIDString(self.order.vm_id)
+    def _resume(self, domain: Domain) -> None:
         resume(domain, self._peer_uri, parameters_of(self.order, self._target), self._flags)
 
     def _settle_definitions(self) -> None:
