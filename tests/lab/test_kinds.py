@@ -191,6 +191,7 @@ def test_a_restart_that_cannot_be_finished_brings_the_guest_back(lab: Lab, platf
 # -- what breaks on the way
 
 
+@pytest.mark.long
 def test_a_line_that_breaks_in_post_copy_costs_no_guest_and_leaves_one_definition(
     lab: Lab, platform: LibvirtPlatform
 ) -> None:
