@@ -105,7 +105,8 @@ class Reserve(Constraint):
 
     def _is_started_again(self, vm: Vm) -> bool:
         bears = self.match is None or self.match.items() <= vm.labels.items()
-        return bears and vm.is_active and vm.movable is not Movable.NEVER
+        # A disk that is on one host alone is lost with it, whether or not it could be copied before.
+        return bears and vm.is_active and vm.movable is not Movable.NEVER and vm.storage == "shared"
 
     def _domains(self, hosts: Iterable[Host]) -> Mapping[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)

@@ -21,6 +21,7 @@ from balancer.domain.shapes import (
     Together,
 )
 from balancer.domain.units import count_of
+from balancer.planning.kinds import bound_guests
 from balancer.planning.question import ask
 from balancer.policy.model import Policy
 from balancer.solving import find_placement
@@ -94,7 +95,7 @@ def _choices(cluster: Cluster, policy: Policy) -> Mapping[str, frozenset[str]]:
     every = frozenset(cluster.host_by_name)
     found: dict[str, frozenset[str]] = defaultdict(lambda: every)
     hard = [shape for promise in policy.promises_on(cluster) if promise.hard for shape in promise.lower(cluster)]
-    for shape in (*hard, *facts_of(cluster)):
+    for shape in (*hard, *facts_of(cluster, bound_guests(cluster, policy.migration))):
         if isinstance(shape, AllowedHosts):
             found[shape.vm] &= shape.hosts
     return found
@@ -158,7 +159,7 @@ def _nothing_to_save(cluster: Cluster, policy: Policy) -> Iterator[Remark]:
     if not policy.objectives.least_power.weight:
         return
     hosts = [host.name for host in cluster.hosts if host.state is not HostState.MAINTENANCE]
-    facts = facts_of(cluster)
+    facts = facts_of(cluster, bound_guests(cluster, policy.migration))
     one_asleep = HostsOn(frozenset(hosts), at_most=len(hosts) - 1)
     for reserve in policy.promises:
         if isinstance(reserve, Reserve) and reserve.hard and len(hosts) > 1:

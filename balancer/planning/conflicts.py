@@ -18,6 +18,7 @@ from balancer.domain.plan import Plan
 from balancer.domain.shapes import AllowedHosts, Losses, Shape
 from balancer.domain.violation import TOLERANCE
 from balancer.planning.conflict_facts import what_excludes
+from balancer.planning.kinds import bound_guests
 from balancer.policy.model import Policy
 from balancer.solving.feasible import facts_of, find_any, settled
 
@@ -48,7 +49,7 @@ def find_conflicts(
     rules = [promise for promise in policy.promises_on(rest) if promise.hard and not isinstance(promise, Reach)]
     if not rest.hosts or any(_keeps(each, rules) for each in (rest, *seen)):
         return Found()
-    desk = _Desk(rest, most_work)
+    desk = _Desk(rest, bound_guests(rest, policy.migration), most_work)
     found: dict[frozenset[str], Conflict] = {}
     for candidates in (*_apart_from_each_other(desk, rules), _about_loads(desk, rules), rules):
         for beyond in (max, min) if candidates else ():
@@ -113,6 +114,7 @@ class _Desk:
     """Asks the model about sets of rules, each once, within its effort."""
 
     cluster: Cluster
+    bound: frozenset[str]  # guests that cannot leave their host
     most: int
     spent: int = 0
     _answers: dict[frozenset[int], bool | None] = field(default_factory=dict)
@@ -120,7 +122,7 @@ class _Desk:
     _guests: dict[int, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.facts = facts_of(self.cluster)
+        self.facts = facts_of(self.cluster, self.bound)
 
     def can_hold(self, rules: Sequence[Constraint]) -> bool | None:
         """Whether some placement keeps these rules; None where that is not known, or no longer affordable."""

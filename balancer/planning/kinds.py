@@ -65,6 +65,11 @@ def why_stays(vm: Vm, rules: MigrationRules) -> str:
     return ""
 
 
+def bound_guests(cluster: Cluster, rules: MigrationRules) -> frozenset[str]:
+    """Return the guests that no way which the policy permits takes off their hosts."""
+    return frozenset(vm.name for vm in cluster.vms if why_stays(vm, rules))
+
+
 def _always(vm: Vm, rules: MigrationRules) -> MigrationOptions:
     """Return what the policy says of each migration, however it goes."""
     sends_memory = vm.is_active

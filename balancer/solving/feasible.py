@@ -11,7 +11,7 @@ proven. A "yes" comes with a placement, which the promises' own checkers should 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -34,7 +34,7 @@ from balancer.domain.shapes import (
     Shape,
     Together,
 )
-from balancer.domain.vm import Movable, Vm
+from balancer.domain.vm import Vm
 from balancer.solving import highs
 
 Key = tuple[Any, ...]
@@ -72,11 +72,11 @@ def settled(cluster: Cluster) -> Cluster:
     return cluster.after(*flying) if flying else cluster
 
 
-def facts_of(cluster: Cluster) -> tuple[Shape, ...]:
-    """Say in shapes what is so, whatever a policy says: who cannot move, which hosts take nobody, which stay on."""
+def facts_of(cluster: Cluster, bound: Collection[str]) -> tuple[Shape, ...]:
+    """Say in shapes what is so, whatever rules say: who is bound, which hosts take nobody, which stay on."""
     open_hosts = frozenset(host.name for host in cluster.hosts if _is_open(host))
     names = frozenset(cluster.host_by_name)
-    fixed = [AllowedHosts(vm.name, frozenset({vm.host})) for vm in cluster.vms if _is_fixed(vm)]
+    fixed = [AllowedHosts(vm.name, frozenset({vm.host})) for vm in cluster.vms if vm.name in bound]
     closed = [AllowedHosts(vm.name, open_hosts | {vm.host}) for vm in cluster.vms if open_hosts | {vm.host} != names]
     reach = [
         AllowedHosts(vm.name, hosts) for vm, hosts in reach_of(cluster.vms, cluster.hosts) if len(hosts) < len(names)
@@ -91,10 +91,6 @@ def _is_open(host: Host) -> bool:
     if host.state is HostState.UP:
         return not host.cordoned
     return not host.is_on or host.state is HostState.WAKING
-
-
-def _is_fixed(vm: Vm) -> bool:
-    return vm.movable is Movable.NEVER or (vm.movable is Movable.COLD and vm.is_active)
 
 
 def find_any(

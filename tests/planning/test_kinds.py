@@ -13,6 +13,7 @@ from balancer.domain.placement import Move
 from balancer.domain.plan import Because
 from balancer.domain.vm import Movable, Vm, VmState
 from balancer.planning import make_plan, verify
+from balancer.planning.conflicts import find_conflicts
 from balancer.planning.durations import MOST_ROUNDS, NO_PACES, Journey, converges, throttles
 from balancer.planning.kinds import Way, way_of
 from balancer.policy import Policy
@@ -208,3 +209,28 @@ def test_a_guest_that_no_permitted_kind_gets_there_is_left_with_the_reason() -> 
     assert plan.moves == ()
     (kept, *_) = [each for each in plan.kept if each.because is Because.NO_WAY_THERE]
     assert "copying would never end" in kept.detail
+
+
+def test_a_guest_whose_disk_stays_is_part_of_a_conflict_and_no_more_once_the_disk_may_be_copied() -> None:
+    local = two_hosts(dirty_mib_per_s=0.0, storage="local")
+    apart = {"kind": "apart", "name": "a-and-b", "vms": ["a", "b"]}
+
+    def conflicts(**rules: Any) -> tuple[Any, ...]:
+        wanted = Policy.model_validate({"migration": rules, "constraints": [apart]})
+        return find_conflicts(local, wanted).conflicts
+
+    assert len(conflicts()) == 1
+    assert conflicts(copy_storage="all") == ()
+
+
+def test_a_disk_that_is_on_a_host_alone_is_lost_with_it_and_needs_no_reserve() -> None:
+    reserve = {"kind": "reserve", "name": "n-1", "host_failures": 1}
+    wanted = Policy.model_validate({"migration": {"copy_storage": "all"}, "constraints": [reserve]})
+    full = two_hosts(storage="shared")
+    crowded = full.model_copy(
+        update={"hosts": (full.hosts[0], full.hosts[1].model_copy(update={"memory_mib": 4096.0}))}
+    )
+    lost = [violation for violation in wanted.violations(crowded) if "n-1" in violation.promise]
+    assert lost
+    alone = crowded.model_copy(update={"vms": tuple(v.model_copy(update={"storage": "local"}) for v in crowded.vms)})
+    assert [v for v in wanted.violations(alone) if "n-1" in v.promise] == []
