@@ -57,7 +57,10 @@ def measure(connection: Connection, vm_ids: Iterable[str]) -> None:
     libvirt = library()
     for vm_id in vm_ids:
         try:
-            connection.lookupByUUIDString(vm_id).startDirtyRateCalc(SECONDS_MEASURED, 0)
+            domain = connection.lookupByUUIDString(vm_id)
+            # One that migrates or is saved would be waited for, and the host's line with it.
+            if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
+                domain.startDirtyRateCalc(SECONDS_MEASURED, 0)
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_RPC:
                 raise
