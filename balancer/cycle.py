@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from balancer.demand.quantile import expected_demand
+from balancer.demand.diary import EMPTY_DIARY
+from balancer.demand.expecting import expected
 from balancer.domain.cluster import Cluster
 from balancer.domain.memory import Memory
 from balancer.domain.plan import Plan
@@ -60,7 +61,8 @@ def look_and_expect(site: Site, policy: Policy) -> Cluster:
     seen = site.look()
     site.history.record(seen)
     readings = site.readings_since(policy.demand.window_minutes)
-    return expected_demand(readings, seen, policy.demand.window_minutes, policy.demand.quantile)
+    diary = site.diary(seen) if policy.demand.risk else EMPTY_DIARY
+    return expected(readings, diary, seen, policy.demand)
 
 
 def think(seen: Cluster, policy: Policy, memory: Memory) -> Cycle:

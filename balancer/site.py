@@ -13,6 +13,7 @@ import structlog
 
 from balancer.accounting import keep_accounts, measured_watts, with_fitted_power
 from balancer.clock import Clock, WallClock
+from balancer.demand.diary import EMPTY_DIARY, Diary, begin_of_diary
 from balancer.domain.cluster import Cluster
 from balancer.domain.memory import Memory
 from balancer.domain.plan import Mode, Plan
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 KILL_FILE = "balancer.stop"
+A_DAY = timedelta(days=1)
 
 InForce = Callable[[datetime], Policy]
 """Which policy is in force at a moment: windows open and close, and the file may be changed."""
@@ -58,6 +60,7 @@ class Site:
         self._watching = acting
         self.runners: list[Runner] = []
         self.events = Events()
+        self._diary = EMPTY_DIARY
 
     @property
     def name(self) -> str:
@@ -82,6 +85,21 @@ class Site:
             # Without history the present measurement is what is expected, and missing numbers still count as busy.
             log.warning("planning without history", cause=str(cause))
             return pd.DataFrame(columns=list(READING_COLUMNS))
+
+    def diary(self, seen: Cluster) -> Diary:
+        """Return what the guests needed in the last days; only what is new since the last look is read."""
+        vcpus = {vm.key: vm.vcpus for vm in seen.vms}
+        begin = begin_of_diary(seen.taken_at)
+        since = begin if self._diary.is_empty else max(begin, self._diary.read_again_from)
+        try:
+            while since < seen.taken_at:
+                until = min(seen.taken_at, since + A_DAY)  # a piece at a time: nine days at once are much memory
+                readings = self.history.guest_readings(since, until)
+                self._diary = self._diary.with_readings(readings, vcpus, until)
+                since = until
+        except HistoryError as cause:
+            log.warning("forecasting without history", cause=str(cause))
+        return self._diary
 
     def remembered(self, policy: Policy, watching: bool = True) -> Memory:
         """Return cool-downs, wishes, what was spent within the hour and what running plans hold.

@@ -1,6 +1,8 @@
 """Leave room on every host.
 
-used[host, resource] <= share[resource] * usable[host, resource]      for every host that is on
+used[host, resource] + swing[host, resource] <= share[resource] * usable[host, resource]      for every host that is on
+
+swing of CPU: what is kept free for guests that need more than expected at once, where demand is expected at a risk
 
 Beside CPU and memory this may be said of anything that the snapshot lists under `resources`; it then holds on the
 hosts that list it.
@@ -56,7 +58,7 @@ class Headroom(Constraint):
     def lower(self, cluster: Cluster) -> Iterator[Shape]:
         for host in cluster.hosts:
             for resource, share in self.shares_on(host):
-                yield CapacityShare(host.name, resource, share, self.price)
+                yield CapacityShare(host.name, resource, _left_by_swing(host, resource, share), self.price)
 
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Excess is a share of the host's usable amount."""
@@ -73,7 +75,8 @@ class Headroom(Constraint):
 
     def _over(self, cluster: Cluster, host: Host, resource: Resource, share: float) -> Violation | None:
         used, usable = cluster.used(host, resource), host.usable(resource)
-        excess = (used - share * usable) / usable if usable > 0 else used
+        left = _left_by_swing(host, resource, share)
+        excess = (used - left * usable) / usable if usable > 0 else used
         if excess <= TOLERANCE:
             return None
         detail = (
@@ -81,5 +84,14 @@ class Headroom(Constraint):
             if usable
             else f"{host.name} has no {resource}"
         )
-        said = f"{detail}, the policy allows {share:.0%}"
-        return self.broken(f"host:{host.name}/{resource}", excess, said, largest=largest_over(share))
+        kept = f" and keep {share - left:.1%} for what cannot be foreseen" if left < share else ""
+        said = f"{detail}{kept}, the policy allows {share:.0%}"
+        return self.broken(f"host:{host.name}/{resource}", excess, said, largest=largest_over(left))
+
+
+def _left_by_swing(host: Host, resource: Resource, share: float) -> float:
+    """Return the share that guests may use in sum, less what the host keeps free for them to swing."""
+    usable = host.usable(resource)
+    if resource != CPU or not host.swing_cores or usable <= 0:
+        return share
+    return max(0.0, share - host.swing_cores / usable)

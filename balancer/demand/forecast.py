@@ -81,13 +81,13 @@ class Forecaster:
         """Return for each share the cores that a guest will not exceed with this probability."""
         ahead = HORIZONS[forecast.horizon]
         plain = SHARE_OF_PLAIN[forecast.horizon]
-        erring = _weighted_quantiles(forecast.errors, np.ones(SLOTS_A_DAY), shares)
+        erring = [np.nan_to_num(error) for error in _weighted_quantiles(forecast.errors, np.ones(SLOTS_A_DAY), shares)]
         if not plain:
             return [np.maximum(forecast.mean + error, 0.0) for error in erring]
         lately, weights = self._needed_lately(ahead)
         needed = _weighted_quantiles(lately, weights, shares)
         return [
-            np.maximum((1 - plain) * (forecast.mean + error) + plain * need, 0.0)
+            np.maximum((1 - plain) * (forecast.mean + error) + plain * _filled(need, forecast.mean + error), 0.0)
             for error, need in zip(erring, needed, strict=True)
         ]
 
@@ -122,7 +122,8 @@ def _mean_square(errors: Floats) -> Floats:
     known = ~np.isnan(errors)
     total = np.where(known, errors, 0.0)
     count = known.sum(axis=0)
-    return np.where(count > 0, np.einsum("sg,sg->g", total, total) / np.maximum(count, 1), np.nan)
+    found: Floats = np.where(count > 0, np.einsum("sg,sg->g", total, total) / np.maximum(count, 1), np.nan)
+    return found
 
 
 def _variance(cores: Floats) -> Floats:
@@ -130,7 +131,8 @@ def _variance(cores: Floats) -> Floats:
     count = np.maximum(known.sum(axis=0), 1)
     values = np.where(known, cores, np.float32(0.0))
     mean = values.sum(axis=0, dtype=np.float64) / count
-    return np.maximum(np.einsum("sg,sg->g", values, values, dtype=np.float64) / count - mean**2, 0.0)
+    squares = np.einsum("sg,sg->g", values, values, dtype=np.float64) / count
+    return np.asarray(np.maximum(squares - mean**2, 0.0), dtype=np.float32)
 
 
 def _weights(mean_squares: Sequence[Floats]) -> npt.NDArray[np.float32]:
@@ -139,7 +141,7 @@ def _weights(mean_squares: Sequence[Floats]) -> npt.NDArray[np.float32]:
     best = tried.min(axis=0)
     ratio = np.where(np.isfinite(best), best / tried, np.float32(1.0))
     weights = ratio**PREFERENCE
-    return (weights / weights.sum(axis=0)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=0), dtype=np.float32)
 
 
 def _normal(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

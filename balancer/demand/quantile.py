@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from balancer.demand.diary import with_wait
 from balancer.domain.cluster import Cluster, Doubt
 from balancer.domain.vm import Demand, Vm
 
@@ -36,22 +38,23 @@ def expected_demand(readings: pd.DataFrame, cluster: Cluster, window_minutes: fl
 
         demand = all its vCPUs                                           with a present use that cannot be
 
-    A reading is the 95th percentile of its bucket, weighted by the samples in it. A gap is no reading, so it never
-    pulls the quantile down. One below 0 or above 1.5 times the vCPUs cannot be: it is left out, and named as a doubt.
+    Need is what was used and what was waited for. A reading is the 95th percentile of its bucket, weighted by the
+    samples in it. A gap is no reading, so it never pulls the quantile down. One below 0 or above 1.5 times the vCPUs
+    cannot be: it is left out, and named as a doubt.
     """
     active = [vm for vm in cluster.vms if vm.is_active]
     past = _past_of_each(_in_window(readings, cluster, window_minutes), active, quantile)
     vms = tuple(_with_demand(vm, past.get(vm.key)) for vm in cluster.vms)
     doubts = [doubt for vm in active if (doubt := _doubt_about(vm, past.get(vm.key))) is not None]
-    return _rebuilt(cluster, vms=vms, doubts=(*cluster.doubts, *doubts))
+    return rebuilt(cluster, vms=vms, doubts=(*cluster.doubts, *doubts))
 
 
 def _with_demand(vm: Vm, past: Past | None) -> Vm:
-    present = vm.cpu_used_cores
+    present = wanted_now(vm)
     measured = past is not None and past.readings > 0
     if not vm.is_active or (present is None and not measured):
         return vm
-    if not _is_believable(vm):
+    if not is_believable(vm):
         demand = Demand(cpu_cores=float(vm.vcpus))
     elif past is None or not measured:
         demand = Demand(cpu_cores=present or 0.0)
@@ -62,8 +65,16 @@ def _with_demand(vm: Vm, past: Past | None) -> Vm:
     return vm.model_copy(update={"demand": demand})
 
 
+def wanted_now(vm: Vm) -> float | None:
+    """Return the cores that a guest would use now did it not wait; None where it is not measured."""
+    if vm.cpu_used_cores is None:
+        return None
+    wait = np.array([vm.cpu_wait_share or 0.0])
+    return float(with_wait(np.array([vm.cpu_used_cores]), wait, np.array([float(vm.vcpus)]))[0])
+
+
 def _doubt_about(vm: Vm, past: Past | None) -> Doubt | None:
-    absurd = [vm.cpu_used_cores or 0.0] if not _is_believable(vm) else []
+    absurd = [vm.cpu_used_cores or 0.0] if not is_believable(vm) else []
     times = len(absurd)
     if past is not None and past.absurd:
         absurd.append(past.most_absurd_cores)
@@ -75,7 +86,8 @@ def _doubt_about(vm: Vm, past: Past | None) -> Doubt | None:
     return Doubt(subject=f"vm:{vm.name}", kind="absurd", detail=detail)
 
 
-def _is_believable(vm: Vm) -> bool:
+def is_believable(vm: Vm) -> bool:
+    """Whether its present use can be."""
     return vm.cpu_used_cores is None or vm.cpu_used_cores <= MOST_PER_VCPU * vm.vcpus
 
 
@@ -86,6 +98,11 @@ def _in_window(readings: pd.DataFrame, cluster: Cluster, window_minutes: float) 
     cores = window["cpu_cores"].astype(float)
     if "cpu_cores_p95" in window:
         cores = window["cpu_cores_p95"].astype(float).fillna(cores)
+    if "wait_share" in window:
+        size = window["key"].map({vm.key: float(vm.vcpus) for vm in cluster.vms})
+        cores = pd.Series(
+            with_wait(*(np.asarray(of, float) for of in (cores, window["wait_share"], size))), cores.index
+        )
     weight = window["samples"].astype(float).fillna(1.0).clip(lower=1.0) if "samples" in window else 1.0
     return pd.DataFrame({"key": window["key"], "cores": cores, "weight": weight}).dropna(subset=["cores"])
 
@@ -133,7 +150,7 @@ def _weighted_quantile(sound: pd.DataFrame, quantile: float) -> pd.Series[float]
     return reaching.groupby("key")["cores"].first()
 
 
-def _rebuilt(cluster: Cluster, **changes: Any) -> Cluster:
+def rebuilt(cluster: Cluster, **changes: Any) -> Cluster:
     """Build the cluster anew, because what it has derived (guests of a host, fixed load) rests on the old values."""
     fields = {name: getattr(cluster, name) for name in Cluster.model_fields} | (cluster.model_extra or {})
     return Cluster(**(fields | changes))

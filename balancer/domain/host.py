@@ -119,6 +119,9 @@ class Host(Value):
     reserved: Reserved = Reserved()
     cpu_used_cores: Amount | None = Field(default=None, description="the host's own reading, in cores in use")
     memory_used_mib: Amount | None = Field(default=None, description="the host's own reading")
+    swing_cores: Amount = Field(
+        default=0.0, description="kept free for guests that need more than expected at once; comes with `demand`"
+    )
     labels: dict[str, str] = {}
     cpu_model: str | None = None
     cpu_digest: str | None = Field(default=None, description="equal on hosts between which host-passthrough may move")
@@ -194,4 +197,4 @@ class Link(Value):
     rtt_ms: Amount = 0.0
 
 
-DoubtKind = Literal["missing", "stale", "absurd", "unreachable", "clash", "unknown", "other"]
+DoubtKind = Literal["missing", "stale", "absurd", "unreachable", "clash", "skewed", "duplicate", "unknown", "other"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +10,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import InitErrorDetails
 
 from balancer.constraints import Constraint, Headroom, Listed, Reach
@@ -76,12 +77,37 @@ class PowerRules(Value):
     hard_off: Flag = Field(default=False, description="cut the power when a soft shutdown does not end in time")
 
 
+def _as_share(said: object) -> object:
+    """Read `0.1%` as a share."""
+    percent = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", said) if isinstance(said, str) else None
+    return float(percent[1]) / 100 if percent else said
+
+
+Risk = Annotated[
+    float, BeforeValidator(_as_share, json_schema_input_type=float | str), Field(strict=True, gt=0, le=0.2)
+]
+"""A share of the time, as a number or in percent: 0.001 or 0.1%."""
+
+
 class DemandRules(Value):
-    """What a guest is expected to need: a quantile of what it used within a window, never less than now."""
+    """What a guest is expected to need: by itself, a quantile of a window; or with all guests of a host, at a risk."""
 
     window_minutes: Amount = Field(default=30.0, description="how far back readings count", examples=[30])
     quantile: Share = Field(
         default=0.95, description="this share of the readings was lower than what is expected", examples=[0.95]
+    )
+    risk: Risk | None = Field(
+        default=None,
+        description="at most this share of the time may the guests of a host need more than headroom leaves them: "
+        "needs are forecast, and their uncertainties add up as they do, not as if all came at once; absent: each guest "
+        "counts by itself, with its quantile",
+        examples=["0.1%"],
+    )
+    horizon_minutes: Amount = Field(
+        default=60.0,
+        description="with a risk: how far ahead a placement has to hold; the greatest need of the next 5 and 15 "
+        "minutes, 1 and 8 hours up to this counts",
+        examples=[60],
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.forecasts --traces PATH` measures forecasts of demand on recorded guests: see docs/demand.md."""
+"""`python -m tests.bench.forecasts --traces PATH` measures forecasts on recorded guests: see docs/demand.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from balancer.demand.diary import DAYS, SLOT_SECONDS, SLOTS_A_DAY, Diary, Floats
+from balancer.demand.diary import SLOTS_A_DAY, Floats
 from balancer.demand.forecast import HORIZONS, Forecaster
 from balancer.demand.methods import levels
+from tests.bench import calibration
+from tests.bench.asking import diary_at, moment
 from tests.bench.traces import Trace, traces_in
 
 SHARES = (0.5, 0.9, 0.95, 0.99)
 OURS = "balancer"
 LAST_DAY = SLOTS_A_DAY
-BEGIN = datetime(2026, 3, 2, tzinfo=UTC)  # any Monday: traces say nothing of weekdays that could be relied on
 
 
 @dataclass
@@ -91,19 +91,6 @@ def _with_errors(point: Floats, errors: Floats) -> list[Floats]:
     return [np.maximum(point + error, 0.0) for error in quantiles]
 
 
-def diary_at(trace: Trace, now: int) -> tuple[Diary, npt.NDArray[np.int64]]:
-    """Return what the balancer would know at a slot, and which guests of the trace it knows at all."""
-    cores = np.full((DAYS * SLOTS_A_DAY, trace.cores.shape[1]), np.nan, dtype=np.float32)
-    past = trace.cores[max(0, now + 1 - len(cores)) : now + 1]
-    cores[len(cores) - len(past) :] = past
-    there = np.flatnonzero(~np.isnan(cores[-LAST_DAY:]).all(axis=0))
-    return Diary(tuple(str(column) for column in there), now, cores[:, there]), there
-
-
-def moment(slot: int) -> datetime:
-    return BEGIN + timedelta(seconds=SLOT_SECONDS * slot)
-
-
 def table_of(trace: Trace, found: Mapping[tuple[str, str], Loss]) -> Table:
     """Return pinball losses by method and horizon; the least is bold."""
     table = Table(box=box.MARKDOWN, title=f"{trace.name}: pinball loss, thousandths of a vCPU")
@@ -130,6 +117,7 @@ def main(words: Sequence[str]) -> int:
         began = time.process_time()
         found = losses(trace)
         screen.print(table_of(trace, found))
+        screen.print(calibration.table_of(trace, calibration.calibration(trace)))
         screen.print(f"{trace.name}: {time.process_time() - began:.0f} CPU s", style="dim")
         beaten &= all(found[OURS, of].mean <= loss.mean for (_, of), loss in found.items())
     return 0 if beaten else 1

@@ -50,14 +50,14 @@ def _planetlab(directory: Path) -> Trace | None:
 
 def _planetlab_day(path: Path) -> dict[str, Floats]:
     """Read whole percentages of one core, one a line, a file a guest."""
-    found = {}
+    found: dict[str, Floats] = {}
     with tarfile.open(path) as archive:
         for member in archive.getmembers():
             file = archive.extractfile(member) if member.isfile() else None
             if file is not None:
                 percent = np.array(file.read().split()[:SLOTS_A_DAY], dtype=np.float32)
                 if len(percent) == SLOTS_A_DAY:
-                    found[Path(member.name).name] = percent / 100
+                    found[Path(member.name).name] = (percent / 100).astype(np.float32)
     return found
 
 
@@ -75,7 +75,8 @@ def _bitbrains(directory: Path) -> Trace | None:
     rows["slot"] = (rows["timestamp"].dt.as_unit("ms").astype("int64") / 1000 / SLOT_SECONDS).round().astype(int)
     # A row stands for the time since the row before it; beyond a quarter of an hour that is a gap.
     lasting = (rows["duration"] / 1000 / SLOT_SECONDS).round().clip(1, 3).astype(int)
-    spread = pd.concat([rows[lasting > back].assign(slot=lambda part, b=back: part["slot"] - b) for back in (2, 1, 0)])
+    parts = [rows[lasting > back].assign(slot=rows["slot"] - back) for back in (2, 1, 0)]
+    spread = pd.concat(parts)
     table = spread.drop_duplicates(["id", "slot"], keep="last").pivot(index="slot", columns="id", values="cores")
     table = table.reindex(range(table.index.min(), table.index.max() + 1)).reindex(columns=guests.index)
     vcpus = tuple(int(number) for number in guests["cpu_count"])
