@@ -41,6 +41,7 @@ log = structlog.get_logger()
 
 KILL_FILE = "balancer.stop"
 A_DAY = timedelta(days=1)
+SKEW_LOOKED_FOR = timedelta(minutes=10)
 
 InForce = Callable[[datetime], Policy]
 """Which policy is in force at a moment: windows open and close, and the file may be changed."""
@@ -80,7 +81,8 @@ class Site:
         """Return the guests' readings of the last minutes; none where the history cannot be read."""
         now = self.clock.now()
         try:
-            return self.history.guest_readings(now - timedelta(minutes=minutes), now)
+            # A little of the future too: a reading of it says that a clock is wrong.
+            return self.history.guest_readings(now - timedelta(minutes=minutes), now + SKEW_LOOKED_FOR)
         except HistoryError as cause:
             # Without history the present measurement is what is expected, and missing numbers still count as busy.
             log.warning("planning without history", cause=str(cause))

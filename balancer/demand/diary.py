@@ -97,12 +97,14 @@ def entered(readings: pd.DataFrame, vcpus: Mapping[str, int], first: int, last: 
     """Return the mean need by slot and guest. A reading that is repeated counts once; one to come, or absurd, never."""
     if readings.empty:
         return pd.DataFrame(dtype=float)
-    keys = pd.Categorical(readings["key"], categories=sorted(vcpus))
+    keys = sorted(vcpus)
     # Seconds of a whole column at once: a Timestamp each would take minutes for a day of ten thousand guests.
     seconds = readings["at"].dt.as_unit("ms").astype("int64").to_numpy() / 1000.0
-    rows = pd.DataFrame({"key": keys.codes, "at": seconds})
+    rows = pd.DataFrame(
+        {"key": pd.Index(keys, dtype=object).get_indexer(pd.Index(readings["key"], dtype=object)), "at": seconds}
+    )
     rows["slot"] = np.ceil(rows["at"] / SLOT_SECONDS).astype(int)
-    size = np.array([*(float(vcpus[key]) for key in keys.categories), np.nan])[keys.codes]
+    size = np.array([*(float(vcpus[key]) for key in keys), np.nan])[rows["key"]]
     used = readings["cpu_cores"].to_numpy(dtype=float)
     rows["cores"] = (
         with_wait(used, readings["wait_share"].to_numpy(dtype=float), size) if "wait_share" in readings else used
@@ -113,7 +115,9 @@ def entered(readings: pd.DataFrame, vcpus: Mapping[str, int], first: int, last: 
     rows["weighted"] = rows["cores"] * rows["weight"]
     sums = rows.groupby(["slot", "key"], sort=False)[["weighted", "weight"]].sum()
     table = (sums["weighted"] / sums["weight"]).unstack("key")
-    return pd.DataFrame(table.to_numpy(), index=table.index, columns=[keys.categories[code] for code in table.columns])
+    return pd.DataFrame(
+        table.to_numpy(), index=table.index, columns=[keys[int(place)] for place in table.columns.tolist()]
+    )
 
 
 def with_wait(used: Doubles, wait_share: Doubles, vcpus: Doubles) -> Doubles:

@@ -15,6 +15,7 @@ from balancer.demand.forecast import HORIZONS, Forecast, Forecaster
 from balancer.demand.newcomers import typical_of
 from balancer.demand.quantile import expected_demand, is_believable, rebuilt, wanted_now
 from balancer.demand.sharing import Sharing, sharing_of
+from balancer.demand.vetting import doubts_about_readings
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY
 from balancer.domain.vm import Demand, Vm
@@ -41,7 +42,8 @@ def expected(readings: pd.DataFrame, diary: Diary, cluster: Cluster, rules: Rule
 
     Without a risk, and for guests that nothing is known of, it is the quantile of the window (`expected_demand`).
     """
-    by_itself = expected_demand(readings, cluster, rules.window_minutes, rules.quantile)
+    doubts = doubts_about_readings(readings, cluster)
+    by_itself = expected_demand(readings, cluster, rules.window_minutes, rules.quantile, doubts)
     if rules.risk is None or not rules.risk or diary.is_empty:
         return by_itself
     guests = [vm for vm in by_itself.vms if vm.is_active and is_believable(vm)]

@@ -139,8 +139,7 @@ def _weights(mean_squares: Sequence[Floats]) -> npt.NDArray[np.float32]:
     """Return the weight of each method for each guest. One that was never tried counts only where none was."""
     tried = np.stack([np.where(np.isnan(each), np.float32(np.inf), each + TINY) for each in mean_squares])
     best = tried.min(axis=0)
-    ratio = np.where(np.isfinite(best), best / tried, np.float32(1.0))
-    weights = ratio**PREFERENCE
+    weights = np.divide(best, tried, out=np.ones_like(tried), where=np.isfinite(best)) ** PREFERENCE
     return np.asarray(weights / weights.sum(axis=0), dtype=np.float32)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,13 @@ class Past:
     most_absurd_cores: float = 0.0
 
 
-def expected_demand(readings: pd.DataFrame, cluster: Cluster, window_minutes: float, quantile: float) -> Cluster:
+def expected_demand(
+    readings: pd.DataFrame,
+    cluster: Cluster,
+    window_minutes: float,
+    quantile: float,
+    doubts_of_readings: Iterable[Doubt] = (),
+) -> Cluster:
     """Fill in what each guest is expected to need: a rise counts at once, a fall only when it has lasted the window.
 
         demand = max(quantile of the window's readings, present use)
@@ -46,7 +52,7 @@ def expected_demand(readings: pd.DataFrame, cluster: Cluster, window_minutes: fl
     past = _past_of_each(_in_window(readings, cluster, window_minutes), active, quantile)
     vms = tuple(_with_demand(vm, past.get(vm.key)) for vm in cluster.vms)
     doubts = [doubt for vm in active if (doubt := _doubt_about(vm, past.get(vm.key))) is not None]
-    return rebuilt(cluster, vms=vms, doubts=(*cluster.doubts, *doubts))
+    return rebuilt(cluster, vms=vms, doubts=(*cluster.doubts, *doubts, *doubts_of_readings))
 
 
 def _with_demand(vm: Vm, past: Past | None) -> Vm:

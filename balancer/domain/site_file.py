@@ -113,6 +113,37 @@ class HistoryChoice(Value):
     secret_ref: SecretRef | None = None
 
 
+class OwnQueries(Value):
+    """PromQL of one's own; `{w}` stands for the window of a rate."""
+
+    guest_label: Name | None = Field(default=None, description="label that holds a guest's name or UUID")
+    guest_cores: str | None = None
+    guest_wait_share: str | None = None
+    guest_memory_mib: str | None = None
+    host_label: Name | None = None
+    host_cores: str | None = None
+    host_memory_mib: str | None = None
+
+
+class SourceChoice(Value):
+    """A server that has readings which the balancer has not kept itself."""
+
+    kind: Literal["prometheus"] = Field(description="prometheus: VictoriaMetrics too")
+    url: str
+    exporter: Literal["node-exporter", "libvirt-exporter", "telegraf"] | None = Field(
+        default=None, description="whose metrics it holds: the queries are ready"
+    )
+    queries: OwnQueries = Field(default=OwnQueries(), description="queries of one's own take the place of ready ones")
+    secret_ref: SecretRef | None = Field(default=None, description="of a bearer token")
+    deadline_seconds: Amount = 10.0
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if self.exporter is None and not (self.queries.guest_cores or self.queries.host_cores):
+            raise ValueError("asks nothing: name an `exporter`, or a query under `queries: {guest_cores: ...}`")
+        return self
+
+
 class SiteFile(Value):
     """What the balancer is told about a cluster."""
 
@@ -122,6 +153,9 @@ class SiteFile(Value):
     hosts: tuple[SiteHost, ...]
     shared_paths: tuple[str, ...] = Field(default=(), description="directories that are the same on each host")
     history: HistoryChoice | None = None
+    sources: tuple[SourceChoice, ...] = Field(
+        default=(), description="where readings are looked for that the balancer has not kept itself, the best first"
+    )
     store: str = "sqlite:///balancer.db"
     store_secret_ref: SecretRef | None = Field(default=None, description="password of a store on a server")
     read_watts: Flag = Field(default=False, description="ask the BMCs in each cycle what their hosts draw")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +11,14 @@ import structlog
 from pydantic import SecretStr
 
 from balancer.clock import Clock
-from balancer.domain.site_file import HistoryChoice, SiteFile
+from balancer.domain.site_file import HistoryChoice, SiteFile, SourceChoice
 from balancer.errors import SiteError
 from balancer.history.base import History, Recorder
 from balancer.history.embedded import EmbeddedHistory
 from balancer.history.joined import JoinedHistory, NoFeed
+from balancer.history.layered import LayeredHistory, Source
+from balancer.history.prometheus import PrometheusReadings, PrometheusServer
+from balancer.history.queries import READY, Queries
 from balancer.secrets import read_secret
 
 log = structlog.get_logger()
@@ -43,23 +46,36 @@ def _open_influx(opening: Opening) -> Recorder:
 
 
 def _token(opening: Opening) -> SecretStr | None:
-    if opening.choice.secret_ref is None:
+    return _secret(opening.choice.secret_ref, opening.secrets_dir)
+
+
+def _secret(ref: str | None, secrets_dir: Path) -> SecretStr | None:
+    if ref is None:
         return None
-    secret = read_secret(opening.choice.secret_ref, opening.secrets_dir, "history")
+    secret = read_secret(ref, secrets_dir, "history")
     if secret.warning:
         log.warning(secret.warning)
     return secret.value
 
 
+def _open_prometheus(choice: SourceChoice, secrets_dir: Path) -> Source:
+    ready, own = READY.get(choice.exporter or "", Queries()), choice.queries.model_dump(exclude_none=True)
+    token = _secret(choice.secret_ref, secrets_dir)
+    return PrometheusReadings(PrometheusServer(choice.url, replace(ready, **own), token, choice.deadline_seconds))
+
+
+SOURCES: Final[dict[str, Callable[[SourceChoice, Path], Source]]] = {"prometheus": _open_prometheus}
 FEEDS: Final[dict[str, Callable[[Opening], Recorder]]] = {"influx": _open_influx}
 
 
 def open_history(site: SiteFile, path: Path, secrets_dir: Path, clock: Clock | None = None) -> History:
-    """Open the embedded history at this path and, where the site names a server, the feed to it."""
-    kept = EmbeddedHistory(path, clock)
-    if site.history is None:
-        return kept
-    return JoinedHistory(kept, _open_feed(Opening(site.history, site.cluster, path, secrets_dir, clock)))
+    """Open the embedded history at this path and, where the site names them, a server's feed and further sources."""
+    history: History = EmbeddedHistory(path, clock)
+    if site.history is not None:
+        history = JoinedHistory(history, _open_feed(Opening(site.history, site.cluster, path, secrets_dir, clock)))
+    if not site.sources:
+        return history
+    return LayeredHistory(history, [SOURCES[choice.kind](choice, secrets_dir) for choice in site.sources])
 
 
 def _open_feed(opening: Opening) -> Recorder:

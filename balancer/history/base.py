@@ -82,3 +82,9 @@ class History(Recorder, Protocol):
     def events(self, since: datetime, until: datetime) -> list[Event]:
         """Return what was planned and done in (since, until], oldest first."""
         ...
+
+
+def no_readings() -> pd.DataFrame:
+    """Return a table of readings with none in it."""
+    types = dict.fromkeys(READING_COLUMNS, "float64") | {"at": "datetime64[us, UTC]", "key": "object"}
+    return pd.DataFrame({name: pd.Series(dtype=types[name]) for name in READING_COLUMNS})

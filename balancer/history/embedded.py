@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from balancer.clock import Clock, WallClock
 from balancer.domain.cluster import Cluster
 from balancer.history import tables
-from balancer.history.base import READING_COLUMNS, Event, HistoryHealth
+from balancer.history.base import READING_COLUMNS, Event, HistoryHealth, no_readings
 from balancer.history.keeping import BUCKET_SECONDS, SAMPLE, Keeping, bucket_end, tidy
 from balancer.history.measured import measured_guests, measured_hosts
 from balancer.history.pages import MEASURES, SUBJECT, pack, page_of_samples, unpack
@@ -118,7 +118,7 @@ class EmbeddedHistory:
             key_of = {number: key for key, number in _all_numbers(connection).items()}
         readings = [unpack(row.readings).assign(at=pd.Timestamp(row.ends_at, unit="s", tz="UTC")) for row in rows]
         if not readings:
-            return _no_readings()
+            return no_readings()
         table = pd.concat(readings, ignore_index=True)
         table["key"] = table[SUBJECT].map(key_of)
         return table.astype(dict.fromkeys(MEASURES, float))[list(READING_COLUMNS)]
@@ -150,8 +150,3 @@ def _all_numbers(connection: sa.Connection) -> dict[str, int]:
 
 def _gaps_as_nan(column: Iterable[float | None]) -> list[float]:
     return [nan if value is None else value for value in column]
-
-
-def _no_readings() -> pd.DataFrame:
-    types = {"at": "datetime64[us, UTC]", "key": "object", **dict.fromkeys(MEASURES, "float64")}
-    return pd.DataFrame({name: pd.Series(dtype=types[name]) for name in READING_COLUMNS})
