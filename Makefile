@@ -27,6 +27,10 @@ test-all: lint
 bench: $(VENV)/.for-tests
 	sh tests/bench/install.sh
 	$(BIN)/python -m tests.bench $(BENCH)
+ifdef TRACES
+	$(PIP) --editable ".[bench]"
+	$(BIN)/python -m tests.bench.forecasts --traces $(TRACES)
+endif
 
 lint: $(VENV)/.for-tests
 	$(BIN)/ruff check .
