@@ -73,10 +73,11 @@ def _with_demand(vm: Vm, past: Past | None) -> Vm:
 
 def wanted_now(vm: Vm) -> float | None:
     """Return the cores that a guest would use now did it not wait; None where it is not measured."""
-    if vm.cpu_used_cores is None:
-        return None
-    wait = np.array([vm.cpu_wait_share or 0.0])
-    return float(with_wait(np.array([vm.cpu_used_cores]), wait, np.array([float(vm.vcpus)]))[0])
+    # In plain numbers: an array for each guest would cost more than all forecasts.
+    used, waited = vm.cpu_used_cores, min(vm.cpu_wait_share or 0.0, 1.0) * vm.vcpus
+    if used is None or not waited:
+        return used
+    return max(used, min(used + waited, float(vm.vcpus)))
 
 
 def _doubt_about(vm: Vm, past: Past | None) -> Doubt | None:

@@ -147,3 +147,11 @@ def test_losing_quiet_readings_never_lowers_it(past: list[float], present: float
     expected = need(readings(*past), cluster(present), quantile)
     lost = [GAP if value == min(past) < max(past) else value for value in past]
     assert need(readings(*lost), cluster(present), quantile) >= expected
+
+
+def test_what_a_guest_waits_for_counts_as_need_now_and_in_the_window() -> None:
+    now = cluster(present=1.0)
+    waiting = now.model_copy(update={"vms": (now.vms[0].model_copy(update={"cpu_wait_share": 0.5}),)})
+    assert need(readings(1, 1, 1), waiting) == 3.0
+    assert need(readings(1, 1, 1).assign(wait_share=0.25), now) == 2.0
+    assert need(readings(3, 3, 3).assign(wait_share=0.9), now) == 4.0
