@@ -52,13 +52,14 @@ class Headroom(Constraint):
         return (CPU, self.cpu), (MEMORY, self.memory), *self.resources.items()
 
     def shares_on(self, host: Host) -> list[tuple[Resource, float]]:
-        """Return what holds on a host: nobody knows how full one is of what it does not list."""
-        return [(r, share) for r, share in self.shares if r not in self.resources or r in host.resources]
+        """Return what guests may use of a host: nobody knows how full one is of what it does not list."""
+        listed = [(r, share) for r, share in self.shares if r not in self.resources or r in host.resources]
+        return [(r, _left_by_swing(host, r, share)) for r, share in listed]
 
     def lower(self, cluster: Cluster) -> Iterator[Shape]:
         for host in cluster.hosts:
             for resource, share in self.shares_on(host):
-                yield CapacityShare(host.name, resource, _left_by_swing(host, resource, share), self.price)
+                yield CapacityShare(host.name, resource, share, self.price)
 
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Excess is a share of the host's usable amount."""
@@ -73,9 +74,9 @@ class Headroom(Constraint):
     def remarks(self, cluster: Cluster) -> list[str]:
         return unlisted(cluster, self.resources)
 
-    def _over(self, cluster: Cluster, host: Host, resource: Resource, share: float) -> Violation | None:
+    def _over(self, cluster: Cluster, host: Host, resource: Resource, left: float) -> Violation | None:
         used, usable = cluster.used(host, resource), host.usable(resource)
-        left = _left_by_swing(host, resource, share)
+        share = dict(self.shares)[resource]
         excess = (used - left * usable) / usable if usable > 0 else used
         if excess <= TOLERANCE:
             return None

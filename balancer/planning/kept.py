@@ -50,10 +50,14 @@ def _why_on(cluster: Cluster, later: Cluster, host: Host, policy: Policy, memory
 def _short_without(later: Cluster, host: Host, policy: Policy) -> str:
     on = [other for other in later.hosts if other.is_on and not other.is_being_emptied]
     others = [other for other in on if other.name != host.name]
-    for resource, share in policy.headroom.shares:
-        if any(resource not in dict(policy.headroom.shares_on(other)) for other in others):
+    shares = [dict(policy.headroom.shares_on(other)) for other in others]
+    for resource, _ in policy.headroom.shares:
+        if any(resource not in share for share in shares):
             continue
-        room = sum(share * other.usable(resource) - later.used(other, resource) for other in others)
+        room = sum(
+            share[resource] * other.usable(resource) - later.used(other, resource)
+            for other, share in zip(others, shares, strict=True)
+        )
         need = sum(vm.need(resource) for vm in later.guests_of(host.name))
         if need > room:
             return f"the others lack {'CPU' if resource == CPU else resource} for its guests"

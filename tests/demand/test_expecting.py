@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from balancer.cycle import think
 from balancer.demand.diary import EMPTY_DIARY, Diary
 from balancer.demand.expecting import expected
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU
+from balancer.domain.memory import NOTHING_REMEMBERED
+from balancer.domain.plan import Because
 from balancer.domain.vm import Vm, VmState
 from balancer.planning.question import ask
 from balancer.policy import Policy
@@ -159,3 +162,15 @@ def test_whatever_is_read_nobody_needs_less_than_nothing_or_what_is_used(
         assert vm.cpu_used_cores is None or vm.is_absurd or vm.need(CPU) >= min(vm.cpu_used_cores - 2.01 * sigma, 8.0)
     doubted = {doubt.subject.removeprefix("vm:") for doubt in then.doubts if doubt.subject.startswith("vm:")}
     assert doubted.isdisjoint(ask(then, Policy()).problem.may_move)
+
+
+def test_a_host_that_others_could_only_relieve_without_their_swing_is_needed_for_headroom() -> None:
+    calm = cluster(guest("a", host="h1", present=4.0), guest("b", host="h2", present=4.0), cores=10.0)
+    swinging = calm.model_copy(
+        update={"hosts": tuple(host.model_copy(update={"swing_cores": 2.0}) for host in calm.hosts)}
+    )
+    policy = Policy.model_validate({"objectives": {"least_power": {"weight": 1.0}}})
+    plans = [think(now, policy, NOTHING_REMEMBERED).plan for now in (calm, swinging)]
+    needed = [[kept.subject for kept in plan.kept if kept.because is Because.NEEDED_FOR_HEADROOM] for plan in plans]
+    assert len(needed[0]) < 2
+    assert needed[1] == ["host:h1", "host:h2"]
