@@ -79,17 +79,23 @@ class Forecaster:
 
     def quantiles(self, forecast: Forecast, shares: Sequence[float]) -> list[Floats]:
         """Return for each share the cores that a guest will not exceed with this probability."""
-        ahead = HORIZONS[forecast.horizon]
-        plain = SHARE_OF_PLAIN[forecast.horizon]
         erring = [np.nan_to_num(error) for error in _weighted_quantiles(forecast.errors, np.ones(SLOTS_A_DAY), shares)]
-        if not plain:
+        if not SHARE_OF_PLAIN[forecast.horizon]:
             return [np.maximum(forecast.mean + error, 0.0) for error in erring]
-        lately, weights = self._needed_lately(ahead)
-        needed = _weighted_quantiles(lately, weights, shares)
+        plain = SHARE_OF_PLAIN[forecast.horizon] * self._left_open(forecast)
+        needed = _weighted_quantiles(*self._needed_lately(HORIZONS[forecast.horizon]), shares)
         return [
             np.maximum((1 - plain) * (forecast.mean + error) + plain * _filled(need, forecast.mean + error), 0.0)
             for error, need in zip(erring, needed, strict=True)
         ]
+
+    def _left_open(self, forecast: Forecast) -> Floats:
+        """Return which share of what a guest did in the last day its forecasts would not have told.
+
+        One whose ways are known is told by them, and what was simply needed has little to add.
+        """
+        did = np.maximum(_variance(self._cores[-SLOTS_A_DAY:]), TINY)
+        return np.clip(np.nan_to_num(_mean_square(forecast.errors) / did, nan=1.0), 0.0, 1.0)
 
     def _needed_lately(self, ahead: int) -> tuple[Floats, npt.NDArray[np.float64]]:
         """Return readings of the last day, the newest most, and of this time on other days, with their weights."""
