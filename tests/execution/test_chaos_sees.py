@@ -61,10 +61,10 @@ def test_cordons_that_nobody_lifts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_guests_that_are_lost_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     def lose(self: Transit, migration: Any) -> None:
-        migration.guest.state = GuestState.SHUT_OFF
         self.end(migration, "")
+        migration.guest.state = GuestState.SHUT_OFF
 
-    monkeypatch.setattr(Transit, "end_as_fated", lose)
+    monkeypatch.setattr(Transit, "_end_as_fated", lose)
     assert "is lost" in first_harm()
 
 
@@ -76,7 +76,7 @@ def test_guests_that_are_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
             migration.guest.stale_definitions.add(source)
         self.end(migration, migration.fate.error)
 
-    monkeypatch.setattr(Transit, "end_as_fated", leave_behind)
+    monkeypatch.setattr(Transit, "_end_as_fated", leave_behind)
     assert "doubled" in first_harm()
 
 
