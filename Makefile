@@ -14,12 +14,15 @@ run: $(VENV)/.for-use
 # and says so (`RERUN`).
 LAB_TESTS := $(BIN)/pytest -q --reruns 1 --durations=10
 
+# As many processes as there are cores, each with whole files, since some of these share a server. The lab is one machine.
+FAST_TESTS := $(BIN)/pytest -q --numprocesses auto --dist loadfile
+
 test: lint
-	$(BIN)/pytest -q -m "not lab and not long"
+	$(FAST_TESTS) -m "not lab and not long"
 	$(LAB_TESTS) -m "lab and not long"
 
 test-all: lint
-	$(BIN)/pytest -q -m "not lab"
+	$(FAST_TESTS) -m "not lab"
 	$(LAB_TESTS) -m "lab"
 	sh tests/image/check.sh
 
