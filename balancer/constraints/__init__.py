@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from balancer.constraints.apart import Apart
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.cap import Cap
 from balancer.constraints.dedicated import Dedicated
 from balancer.constraints.group_share import GroupShare

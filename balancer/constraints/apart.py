@@ -6,12 +6,12 @@ sum over vm in group of on[vm, domain] <= at_most      for every host, rack, ...
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.selectors import OfVms
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import Host
@@ -37,6 +37,13 @@ class Apart(OfVms, Constraint):
         if len(members) > self.at_most:
             for hosts in cluster.hosts_across(self.across):
                 yield AtMost(members, hosts, self.at_most, self.price)
+
+    @property
+    def sight(self) -> Sight:
+        return Sight.ITS_GUESTS
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return self.guests(cluster)
 
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Excess is the number of guests too many in one domain."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from enum import StrEnum
 from typing import ClassVar
 
 from pydantic import Field
@@ -12,6 +13,15 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.shapes import Shape
 from balancer.domain.value import Amount, Flag, Value
 from balancer.domain.violation import Violation, soft_cost
+
+
+class Sight(StrEnum):
+    """What the checker of a promise looks at, so that what did not change need not be looked at again."""
+
+    EVERYTHING = "everything"
+    ITS_GUESTS = "its guests"  # where they are, all of them together
+    EACH_GUEST = "each guest"  # where one of them is, whatever the others do
+    EACH_HOST = "each host"  # one host and what it carries, whatever the others do
 
 
 class Constraint(Value):
@@ -44,6 +54,19 @@ class Constraint(Value):
 
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Return where a cluster breaks the promise; guests in flight count at both ends."""
+        raise NotImplementedError
+
+    @property
+    def sight(self) -> Sight:
+        """What its checker looks at; what is said here has to be true, for proofs rely on it."""
+        return Sight.EVERYTHING
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        """Return the names of the guests, or of the hosts, that its checker looks at."""
+        raise NotImplementedError
+
+    def violations_at(self, cluster: Cluster, names: Iterable[str]) -> list[Violation]:
+        """Return what its checker finds at some of the guests, or hosts, each of which it looks at by itself."""
         raise NotImplementedError
 
     def cost(self, now: Cluster, later: Cluster) -> float:

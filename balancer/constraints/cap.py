@@ -6,12 +6,12 @@ sum over hosts of used <= share[resource] * sum over hosts of usable            
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.headroom import largest_over
 from balancer.constraints.selectors import OnHosts, unlisted
 from balancer.domain.cluster import Cluster
@@ -58,9 +58,19 @@ class Cap(OnHosts, Constraint):
             for name in sorted(hosts):
                 yield CapacityShare(name, resource, share, self.price)
 
+    @property
+    def sight(self) -> Sight:
+        return Sight.EVERYTHING if self.each == "group" else Sight.EACH_HOST
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return self.chosen_hosts(cluster)
+
     def violations(self, cluster: Cluster) -> list[Violation]:
+        return self.violations_at(cluster, sorted(self.chosen_hosts(cluster)))
+
+    def violations_at(self, cluster: Cluster, names: Iterable[str]) -> list[Violation]:
         """Excess is a share of what is usable on the host, or on the hosts together."""
-        hosts = sorted(self.chosen_hosts(cluster))
+        hosts = list(names)
         groups = [hosts] if self.each == "group" else [[name] for name in hosts]
         found = [self._over(cluster, group, *share) for group in groups for share in self.shares]
         return [violation for violation in found if violation is not None]

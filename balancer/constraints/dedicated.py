@@ -6,12 +6,12 @@ host[vm] in hosts          for every vm in the group, unless `may_leave`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.selectors import OfVms, OnHosts
 from balancer.domain.cluster import Cluster
 from balancer.domain.shapes import AllowedHosts, Shape
@@ -39,11 +39,21 @@ class Dedicated(OfVms, OnHosts, Constraint):
             elif not self.may_leave:
                 yield AllowedHosts(vm.name, hosts, self.price)
 
+    @property
+    def sight(self) -> Sight:
+        return Sight.EACH_GUEST
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return cluster.vm_names
+
     def violations(self, cluster: Cluster) -> list[Violation]:
+        return self.violations_at(cluster, cluster.vm_names)
+
+    def violations_at(self, cluster: Cluster, names: Iterable[str]) -> list[Violation]:
         """Excess is 1 for each stranger on these hosts, and for each guest of the group that is elsewhere."""
         members, hosts = set(self.guests(cluster)), self.chosen_hosts(cluster)
         found = []
-        for vm in cluster.vms:
+        for vm in map(cluster.vm, names):
             ends = {vm.host, vm.at_the_end}
             wrong = ends - hosts if vm.name in members else ends & hosts
             if wrong and not (vm.name in members and self.may_leave):

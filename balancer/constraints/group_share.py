@@ -5,12 +5,12 @@ sum over vm in group on hosts of need[vm, resource] <= share[resource] * sum ove
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.selectors import OfVms, OnSomeHosts
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Resource
@@ -48,6 +48,13 @@ class GroupShare(OfVms, OnSomeHosts, Constraint):
         for resource, share in self.shares:
             whole = self._whole(cluster, hosts, resource)
             yield GroupLoad(members, hosts, resource, share * whole, whole, self.price)
+
+    @property
+    def sight(self) -> Sight:
+        return Sight.ITS_GUESTS
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return self.guests(cluster)
 
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Excess is a share of what all these hosts have."""

@@ -10,12 +10,12 @@ hosts that list it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.selectors import unlisted
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Host, Resource
@@ -61,11 +61,21 @@ class Headroom(Constraint):
             for resource, share in self.shares_on(host):
                 yield CapacityShare(host.name, resource, share, self.price)
 
+    @property
+    def sight(self) -> Sight:
+        return Sight.EACH_HOST
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return cluster.host_by_name
+
     def violations(self, cluster: Cluster) -> list[Violation]:
+        return self.violations_at(cluster, cluster.host_by_name)
+
+    def violations_at(self, cluster: Cluster, names: Iterable[str]) -> list[Violation]:
         """Excess is a share of the host's usable amount."""
         found = (
             self._over(cluster, host, resource, share)
-            for host in cluster.hosts
+            for host in map(cluster.host, names)
             if host.is_on
             for resource, share in self.shares_on(host)
         )

@@ -6,12 +6,12 @@ cost = weight * (that number - 1) / (guests of the group - 1)      as a wish (`h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.selectors import OfVms
 from balancer.domain.cluster import Cluster
 from balancer.domain.shapes import HostsTouched, Shape
@@ -44,6 +44,13 @@ class Licence(OfVms, Constraint):
         if members:
             # Even a single guest: on its way it needs both ends paid for.
             yield HostsTouched(frozenset(members), self.at_most or 1, self.price)
+
+    @property
+    def sight(self) -> Sight:
+        return Sight.ITS_GUESTS
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return self.guests(cluster)
 
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Excess is the number of hosts too many; a guest in flight needs both ends paid for."""

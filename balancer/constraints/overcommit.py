@@ -6,12 +6,12 @@ sum over vm on host of memory[vm] <= memory * usable_memory[host]
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.headroom import largest_over
 from balancer.constraints.selectors import OnSomeHosts
 from balancer.domain.cluster import Cluster
@@ -53,9 +53,19 @@ class Overcommit(OnSomeHosts, Constraint):
             for resource, ratio in self.ratios:
                 yield CapacityShare(name, resource, ratio, self.price)
 
+    @property
+    def sight(self) -> Sight:
+        return Sight.EACH_HOST
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return self.chosen_hosts(cluster)
+
     def violations(self, cluster: Cluster) -> list[Violation]:
+        return self.violations_at(cluster, sorted(self.chosen_hosts(cluster)))
+
+    def violations_at(self, cluster: Cluster, names: Iterable[str]) -> list[Violation]:
         """Excess is a share of what is usable."""
-        hosts = [cluster.host(name) for name in sorted(self.chosen_hosts(cluster))]
+        hosts = map(cluster.host, names)
         found = (self._over(cluster, host, *ratio) for host in hosts if host.is_on for ratio in self.ratios)
         return [violation for violation in found if violation is not None]
 

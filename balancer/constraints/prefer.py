@@ -5,12 +5,12 @@ cost = weight * guests of the group that are elsewhere
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.selectors import OfVms, OnHosts
 from balancer.domain.cluster import Cluster
 from balancer.domain.shapes import AllowedHosts, Shape
@@ -41,10 +41,20 @@ class Prefer(OfVms, OnHosts, Constraint):
         for name in self.guests(cluster):
             yield AllowedHosts(name, liked, self.price)
 
+    @property
+    def sight(self) -> Sight:
+        return Sight.EACH_GUEST
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return self.guests(cluster)
+
     def violations(self, cluster: Cluster) -> list[Violation]:
+        return self.violations_at(cluster, self.guests(cluster))
+
+    def violations_at(self, cluster: Cluster, names: Iterable[str]) -> list[Violation]:
         """Excess is 1 for each guest that is elsewhere."""
         liked = self.chosen_hosts(cluster)
-        elsewhere = (vm for name in self.guests(cluster) if (vm := cluster.vm(name)).at_the_end not in liked)
+        elsewhere = (vm for name in names if (vm := cluster.vm(name)).at_the_end not in liked)
         return [
             self.broken(f"vm:{vm.name}", 1.0, f"{vm.name} would rather be on {self.said_hosts()}", (vm.name,))
             for vm in elsewhere

@@ -5,10 +5,10 @@ why_cannot_run(vm, host) = ""      for every host but its own: CPU, networks, st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import ClassVar, Literal
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.domain.cluster import Cluster
 from balancer.domain.reach import islands, reach_of, why_cannot_run
 from balancer.domain.shapes import AllowedHosts, Shape
@@ -35,10 +35,20 @@ class Reach(Constraint):
             if len(hosts) < len(names):
                 yield AllowedHosts(vm.name, hosts)
 
+    @property
+    def sight(self) -> Sight:
+        return Sight.EACH_GUEST
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return cluster.vm_names
+
     def violations(self, cluster: Cluster) -> list[Violation]:
+        return self.violations_at(cluster, sorted(cluster.in_flight))
+
+    def violations_at(self, cluster: Cluster, names: Iterable[str]) -> list[Violation]:
         """Excess is 1 for each guest that is on its way to where it cannot run; where it is, it does run."""
         found = []
-        for vm in (cluster.vm(name) for name in sorted(cluster.in_flight)):
+        for vm in (cluster.vm(name) for name in names if name in cluster.in_flight):
             why = why_cannot_run(vm, cluster.host(vm.host), cluster.host(vm.at_the_end))
             detail = f"{vm.name} cannot run on {vm.moving_to}: {why}"
             found += [self.broken(f"vm:{vm.name}", 1.0, detail, (vm.name,))] if why else []

@@ -5,10 +5,10 @@ host[vm] = host[vm] today      for every vm in the group
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import ClassVar, Literal
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.selectors import OfVms
 from balancer.domain.cluster import Cluster
 from balancer.domain.shapes import AllowedHosts, Shape
@@ -29,9 +29,19 @@ class Stay(OfVms, Constraint):
         for name in self.guests(cluster):
             yield AllowedHosts(name, frozenset({cluster.vm(name).host}), self.price)
 
+    @property
+    def sight(self) -> Sight:
+        return Sight.EACH_GUEST
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return self.guests(cluster)
+
     def violations(self, cluster: Cluster) -> list[Violation]:
+        return self.violations_at(cluster, self.guests(cluster))
+
+    def violations_at(self, cluster: Cluster, names: Iterable[str]) -> list[Violation]:
         """Excess is 1 for each guest that is on its way; where it once was, a cluster at rest cannot tell."""
-        leaving = (cluster.vm(name) for name in self.guests(cluster) if cluster.vm(name).is_in_flight)
+        leaving = (cluster.vm(name) for name in names if cluster.vm(name).is_in_flight)
         return [
             self.broken(f"vm:{vm.name}", 1.0, f"{vm.name} is being moved to {vm.moving_to}", (vm.name,))
             for vm in leaving

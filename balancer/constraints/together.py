@@ -5,10 +5,10 @@ host[vm] = host[other]      for every pair in the group, at rest
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import ClassVar, Literal
 
-from balancer.constraints.base import Constraint
+from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.selectors import OfVms
 from balancer.domain import shapes
 from balancer.domain.cluster import Cluster
@@ -30,6 +30,13 @@ class Together(OfVms, Constraint):
         members = self._active(cluster)
         if len(members) > 1:
             yield shapes.Together(frozenset(members), self.price)
+
+    @property
+    def sight(self) -> Sight:
+        return Sight.ITS_GUESTS
+
+    def looked_at(self, cluster: Cluster) -> Collection[str]:
+        return self.guests(cluster)
 
     def violations(self, cluster: Cluster) -> list[Violation]:
         """Excess is the number of hosts too many."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -142,8 +142,20 @@ class Cluster(Value):
         key = (host.name, resource)
         if key not in self._used:
             own = self._fixed.get((host.name, CPU if resource == CPU_DEMAND else resource), 0.0)
-            self._used[key] = own + sum(vm.need(resource) for vm in self.guests_of(host.name))
+            self._used[key] = own + sum(self._needed_by(self.guests_of(host.name), resource))
         return self._used[key]
+
+    @cached_property
+    def _needs(self) -> dict[Resource, dict[str, float]]:
+        return {}
+
+    def _needed_by(self, guests: Iterable[Vm], resource: Resource) -> Iterator[float]:
+        """Yield what guests need; it is the same wherever they are, so each is asked once."""
+        needs = self._needs.setdefault(resource, {})
+        for vm in guests:
+            if vm.name not in needs:
+                needs[vm.name] = vm.need(resource)
+            yield needs[vm.name]
 
     def utilisation(self, host: Host, resource: Resource) -> float:
         """Return used / usable; 0 for a host with nothing usable and nothing used, infinite when it has load."""
@@ -215,16 +227,21 @@ class Cluster(Value):
 
     def after(self, *moves: Move) -> Cluster:
         """Return the cluster with these moves done."""
-        return self._with_vms(
-            {
-                m.vm: {"host": m.target, "moving_to": None, "migration_phase": None, "state": self._settled(m.vm)}
-                for m in moves
-            }
-        )
+        return self.underway(moves, ())
 
     def while_moving(self, *moves: Move) -> Cluster:
         """Return the cluster with these moves in flight: each guest counts in full at both ends."""
-        return self._with_vms({m.vm: {"moving_to": m.target, "state": self._in_flight(m.vm)} for m in moves})
+        return self.underway((), moves)
+
+    def underway(self, done: Iterable[Move], in_flight: Iterable[Move]) -> Cluster:
+        """Return the cluster with some moves done and others in flight; of one guest the former come first."""
+        changes: dict[str, dict[str, Any]] = {
+            m.vm: {"host": m.target, "moving_to": None, "migration_phase": None, "state": self._settled(m.vm)}
+            for m in done
+        }
+        for m in in_flight:
+            changes.setdefault(m.vm, {}).update(moving_to=m.target, state=self._in_flight(m.vm))
+        return self._with_vms(changes)
 
     def _in_flight(self, vm: str) -> VmState:
         return VmState.MIGRATING if self.vm(vm).is_active else VmState.SHUT_OFF
@@ -272,8 +289,11 @@ class Cluster(Value):
         guests = dict(self._guests)
         for host in touched:
             here = [vm for vm in guests.get(host, ()) if vm.name not in changed]
-            guests[host] = tuple(sorted([*here, *came[host]], key=lambda vm: self._place_of_vm[vm.name]))
+            guests[host] = tuple(sorted([*here, *came[host]], key=self._place_of))
         return guests
+
+    def _place_of(self, vm: Vm) -> int:
+        return self._place_of_vm[vm.name]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a changed copy; nothing that was found out about this cluster is taken over."""
@@ -292,11 +312,14 @@ class Cluster(Value):
             "_fixed": fixed,
             "_used": used,
             "_labelled": self._labelled,
+            "_needs": self._needs,
             "asking": self.asking,
             "_place_of_vm": self._place_of_vm,
         }
         if "vms" not in update:
             later.__dict__ |= {"_guests": self._guests, "in_flight": self.in_flight}
+        if "hosts" not in update:
+            later.__dict__["host_by_name"] = self.host_by_name
         return later
 
     # -- the door

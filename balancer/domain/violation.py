@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 TOLERANCE = 1e-6  # of a share or a count: below this a difference is rounding, not a fault
@@ -46,7 +46,17 @@ def soft_cost(violations: Iterable[Violation]) -> float:
 
 def worsened(before: Iterable[Violation], after: Iterable[Violation]) -> list[Violation]:
     """Return the hard violations that are new or greater than before; easing an old fault is welcome."""
+    return beyond(allowed_by(before), after)
+
+
+def allowed_by(before: Iterable[Violation]) -> Mapping[tuple[str, str], float]:
+    """Return how far each promise is broken at each place, which is as far as a plan may leave it broken."""
     allowed: dict[tuple[str, str], float] = {}
     for violation in before:
         allowed[violation.key] = allowed.get(violation.key, 0.0) + violation.excess
+    return allowed
+
+
+def beyond(allowed: Mapping[tuple[str, str], float], after: Iterable[Violation]) -> list[Violation]:
+    """Return the hard violations that are greater than what is allowed."""
     return [v for v in after if v.hard and v.excess > allowed.get(v.key, 0.0) + TOLERANCE]

@@ -8,7 +8,9 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.host import ASLEEP, HostState
 from balancer.domain.memory import NOTHING_REMEMBERED
 from balancer.domain.migration import QEMU_STOP_SECONDS
+from balancer.domain.placement import Move
 from balancer.domain.plan import Action, Step
+from balancer.domain.reach import why_cannot_run
 from balancer.domain.vm import Movable, Vm
 from balancer.planning.question import may_wake
 from balancer.policy.migration import MigrationRules
@@ -20,23 +22,40 @@ class Refused(Exception):
 
 
 class Replay:
-    """A cluster on paper, and the steps in flight on it."""
+    """A cluster on paper, and the steps in flight on it. Moves are noted, and entered when somebody looks."""
 
     def __init__(self, cluster: Cluster, policy: Policy) -> None:
-        self.cluster = cluster
+        self._entered = cluster
+        self._arrived: dict[str, Move] = {}  # since the last look
+        self._in_flight: dict[str, Move] = {}  # likewise
         self._policy = policy
         self._is_doubtful = bool(cluster.doubts) or any(cluster.is_doubted(host) for host in cluster.hosts)
+        self.touched_guests: set[str] = set()  # since the last call of `forget_touched`
+        self.touched_hosts: set[str] = set()
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster as it is now."""
+        if self._arrived or self._in_flight:
+            self._entered = self._entered.underway(self._arrived.values(), self._in_flight.values())
+            self._arrived, self._in_flight = {}, {}
+        return self._entered
+
+    def forget_touched(self) -> None:
+        """Begin a new record of what is touched."""
+        self.touched_guests, self.touched_hosts = set(), set()
 
     def start(self, step: Step) -> None:
         """Begin a step; raises Refused when what it needs is not true."""
-        missing = [name for name in step.hosts if not self.cluster.has_host(name)]
+        missing = [name for name in step.hosts if not self._entered.has_host(name)]
         if missing:
             raise Refused(f"there is no host {missing[0]}")
         reason = _WHY_NOT[step.action](self, step)
         if reason:
             raise Refused(f"{step}: {reason}")
         if step.is_move:
-            self.cluster = self.cluster.while_moving(step.move)
+            self._touch(move := step.move)
+            self._in_flight[move.vm] = move
         elif step.action is Action.POWER_OFF:
             self._set(step, state=HostState.DRAINING)
 
@@ -44,7 +63,9 @@ class Replay:
         """End a step well."""
         match step.action:
             case Action.MOVE:
-                self.cluster = self.cluster.after(step.move)
+                self._touch(move := step.move)
+                self._in_flight.pop(move.vm, None)
+                self._arrived[move.vm] = move
             case Action.POWER_ON:
                 self._set(step, state=HostState.WAKING)
             case Action.WAIT_READY:
@@ -54,51 +75,70 @@ class Replay:
             case Action.UNCORDON:
                 self._set(step, cordoned=False)
             case Action.POWER_OFF:
-                self.cluster = self.cluster.with_hosts(HostState.STANDBY, step.host or "")
+                self._entered = self.cluster.with_hosts(HostState.STANDBY, step.host or "")
+                self.touched_hosts.add(step.host or "")
+
+    def _touch(self, move: Move) -> None:
+        self.touched_guests.add(move.vm)
+        self.touched_hosts |= {move.source, move.target}
 
     def _set(self, step: Step, **changes: object) -> None:
-        self.cluster = self.cluster.with_host(step.host or "", **changes)
+        self._entered = self.cluster.with_host(step.host or "", **changes)
+        self.touched_hosts.add(step.host or "")
+
+    def _ends(self, vm: Vm) -> tuple[str, str | None]:
+        """Return where a guest is, and where to it is on its way."""
+        arrived, flying = self._arrived.get(vm.name), self._in_flight.get(vm.name)
+        home = arrived.target if arrived else vm.host
+        goal = None if arrived else vm.moving_to
+        return home, flying.target if flying else goal
 
     # -- what has to be true
 
     def why_not_move(self, step: Step) -> str:
-        move = step.move
-        if not self.cluster.has_vm(move.vm):
+        move, seen = step.move, self._entered
+        if not seen.has_vm(move.vm):
             return f"there is no guest {move.vm}"
-        vm, target = self.cluster.vm(move.vm), self.cluster.host(move.target)
+        vm, source, target = seen.vm(move.vm), seen.host(move.source), seen.host(move.target)
+        home, goal = self._ends(vm)
         checks: Iterable[tuple[bool, str]] = (
             (bool(step.vm_id and vm.id and step.vm_id != vm.id), f"it is another guest now ({vm.id})"),
             (move.source == move.target, "source and target are the same"),
-            (vm.is_in_flight, f"it is on its way to {vm.moving_to} already"),
-            (vm.host != move.source, f"it is on {vm.host}"),
+            (goal is not None, f"it is on its way to {goal} already"),
+            (home != move.source, f"it is on {home}"),
             (vm.movable is Movable.NEVER, f"it may not be moved{': ' + vm.why_not if vm.why_not else ''}"),
             (_needs_rest(step, vm), "it can only be moved while it is shut off"),
             (vm.storage == "local" and not step.options.copies_storage, "its disk would stay behind"),
             (bool(why_not := _not_permitted(step, vm, self._policy.migration)), why_not),
-            (self.cluster.is_frozen(vm), "what was seen of it, or of its host, is in doubt"),
-            (self.cluster.is_doubted(self.cluster.host(move.source)), f"{move.source} is in doubt"),
-            (self.cluster.is_doubted(target), f"{move.target} is in doubt"),
+            (
+                not seen.doubted.isdisjoint({f"vm:{vm.name}", f"host:{home}"}),
+                "what was seen of it, or of its host, is in doubt",
+            ),
+            (seen.is_doubted(source), f"{move.source} is in doubt"),
+            (seen.is_doubted(target), f"{move.target} is in doubt"),
             (target.cordoned, f"{move.target} is cordoned"),
             (target.drained, f"{move.target} is drained"),
             (target.shunned is not None, f"{move.target} is shunned: {target.shunned}"),
             (target.state is not HostState.UP, f"{move.target} is {target.state}"),
         )
         failed = next((why for is_so, why in checks if is_so), "")
-        unfit = self.cluster.why_cannot_run(vm, target)
-        return failed or (f"it cannot run on {move.target}: {unfit}" if unfit else "")
+        if failed:
+            return failed
+        unfit = why_cannot_run(vm, source, target)
+        return f"it cannot run on {move.target}: {unfit}" if unfit else ""
 
     def why_not_power_on(self, step: Step) -> str:
-        host = self.cluster.host(step.host or "")
+        host = self._entered.host(step.host or "")
         if host.is_on:
             return f"it is {host.state}"
         if host.drained:
             return "it is kept for maintenance"
-        if not may_wake(self.cluster, host, self._policy, NOTHING_REMEMBERED):
+        if not may_wake(self._entered, host, self._policy, NOTHING_REMEMBERED):
             return "it was not put to sleep by the balancer, and the policy does not list it under `power: wake`"
         return ""
 
     def why_not_wait(self, step: Step) -> str:
-        state = self.cluster.host(step.host or "").state
+        state = self._entered.host(step.host or "").state
         return f"it is {state}, nobody switched it on" if state in ASLEEP else ""
 
     def why_not_power_off(self, step: Step) -> str:
@@ -120,7 +160,7 @@ class Replay:
         return next((why for is_so, why in checks if is_so), "")
 
     def why_not_cordon(self, step: Step) -> str:
-        return "" if self.cluster.host(step.host or "").is_on else "it is asleep"
+        return "" if self._entered.host(step.host or "").is_on else "it is asleep"
 
     def why_not_uncordon(self, step: Step) -> str:
         return ""

@@ -7,7 +7,7 @@ as it can. In each state hard promises are compared with today's: easing an old 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,8 +16,9 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.memory import NOTHING_REMEMBERED, Memory
 from balancer.domain.plan import Action, Plan, Step
 from balancer.domain.units import MIB_PER_GIB
-from balancer.domain.violation import TOLERANCE, Violation, hard_excess, worsened
+from balancer.domain.violation import TOLERANCE, Violation, hard_excess
 from balancer.planning.replay import Refused, Replay
+from balancer.planning.watch import Outlook, Watch
 from balancer.policy.model import Policy
 
 
@@ -43,13 +44,14 @@ def verify(plan: Plan, cluster: Cluster, policy: Policy, memory: Memory = NOTHIN
     structure = tuple(_structure(plan, policy))
     if structure:
         return structure
+    paper = _Paper(cluster, policy, Outlook(cluster, policy))
     found = [
         *_budget(plan, cluster, policy, memory),
-        *_by_rank(plan, cluster, policy),
-        *_by_wave(plan, cluster, policy),
+        *_by_rank(plan, paper),
+        *_by_wave(plan, paper),
     ]
     if not found:
-        found = [objection for place in _places(cluster) for objection in _harshest(plan, cluster, policy, place)]
+        found = [objection for place in _places(cluster) for objection in _harshest(plan, paper, place)]
     return tuple(dict.fromkeys(found))
 
 
@@ -136,41 +138,81 @@ def _burdens(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[tuple[flo
         yield gib, limits.gib, f"moves {gib:.1f} GiB between {between}, the budget allows"
 
 
-def _by_rank(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[Objection]:
+@dataclass(frozen=True)
+class _Paper:
+    """What a plan is carried out on: a cluster under a policy, with all that is broken from the start."""
+
+    cluster: Cluster
+    policy: Policy
+    outlook: Outlook
+
+    def execution(self) -> _Execution:
+        return _Execution(Replay(self.cluster, self.policy), Watch(self.outlook))
+
+
+@dataclass(frozen=True)
+class _Execution:
+    """One way to carry out a plan, and what watches it."""
+
+    replay: Replay
+    watch: Watch
+
+    def worse(self, where: str, at_rest: bool = False) -> Iterator[Objection]:
+        """Yield the promises that are broken further than from the start; at rest those as well that rest asks for."""
+        for violation in self._worsened(in_transit=not at_rest):
+            if at_rest or not violation.at_rest_only:
+                yield Objection(where, f"breaks a promise on the way: {violation}")
+
+    def worse_in_the_end(self) -> Iterator[Objection]:
+        for violation in self._worsened():
+            yield Objection("plan", f"ends with a promise broken: {violation}")
+
+    def parted(self) -> list[Violation]:
+        """Return the groups that the plan has parted and not yet brought together again."""
+        self._look()
+        return self.watch.parted(Together)
+
+    def _worsened(self, in_transit: bool = False) -> list[Violation]:
+        self._look()
+        return self.watch.worsened(self.replay.cluster, in_transit)
+
+    def _look(self) -> None:
+        self.watch.look(self.replay.cluster, self.replay.touched_guests, self.replay.touched_hosts)
+        self.replay.forget_touched()
+
+
+def _by_rank(plan: Plan, paper: _Paper) -> Iterator[Objection]:
     """One step after the other; members of a `together` group follow each other at once."""
-    replay = Replay(cluster, policy)
-    before = policy.violations(cluster)
-    parted: tuple[Violation, ...] = ()
+    now = paper.execution()
+    parted: list[Violation] = []
     for step in plan.steps:
         if step.is_move and parted and not any(step.vm in violation.involves for violation in parted):
             yield Objection(step.id, f"comes between the moves of a group: {parted[0]}")
         try:
-            replay.start(step)
-            yield from _worse(step.id, before, policy.violations(replay.cluster, in_transit=True))
-            replay.end(step)
+            now.replay.start(step)
+            yield from now.worse(step.id)
+            now.replay.end(step)
         except Refused as why:
             yield Objection(step.id, str(why))
             return
-        parted = _parted(policy, before, replay.cluster)
+        parted = now.parted()
         if step.action is Action.POWER_OFF:
             # What has lost its power helps nobody: what holds at rest has to hold without it.
-            yield from _worse(step.id, before, policy.violations(replay.cluster), at_rest=True)
-    for violation in worsened(before, policy.violations(replay.cluster)):
-        yield Objection("plan", f"ends with a promise broken: {violation}")
+            yield from now.worse(step.id, at_rest=True)
+    yield from now.worse_in_the_end()
 
 
-def _by_wave(plan: Plan, cluster: Cluster, policy: Policy) -> Iterator[Objection]:
+def _by_wave(plan: Plan, paper: _Paper) -> Iterator[Objection]:
     """All steps of a wave in flight at the same time."""
-    replay = Replay(cluster, policy)
-    before = policy.violations(cluster)
+    now = paper.execution()
     for wave in sorted({step.wave for step in plan.steps}):
         steps = [step for step in plan.steps if step.wave == wave]
         try:
             for step in steps:
-                replay.start(step)
-            yield from _worse(f"wave {wave}", before, policy.violations(replay.cluster, in_transit=True))
+                now.replay.start(step)
+            yield from now.worse(f"wave {wave}")
             for step in steps:
-                replay.end(step)
+                now.replay.end(step)
         except Refused as why:
             yield Objection(f"wave {wave}", str(why))
             return
@@ -185,52 +227,64 @@ def _places(cluster: Cluster) -> list[frozenset[str]]:
     return list(dict.fromkeys([every, *single, *sharing]))
 
 
-def _harshest(plan: Plan, cluster: Cluster, policy: Policy, place: frozenset[str]) -> Iterator[Objection]:
+def _harshest(plan: Plan, paper: _Paper, place: frozenset[str]) -> Iterator[Objection]:
     """Start all that may start, end what leaves the place as late as possible, look at each fullest state."""
     relevant = [step for step in plan.moves if step.source in place or step.target in place]
     if not relevant:
         return
-    replay = Replay(cluster, policy)
-    before = policy.violations(cluster)
-    waiting, running, done = list(plan.steps), list[Step](), set[str]()
-
-    def leaves(step: Step) -> bool:
-        return step.is_move and step.source in place
-
-    while waiting or running:
-        startable = [step for step in waiting if done.issuperset(step.depends_on)]
+    now, agenda = paper.execution(), _Agenda(plan.steps)
+    running: list[Step] = []
+    while not agenda.is_empty or running:
+        startable = agenda.take()
         try:
             for step in startable:
-                replay.start(step)
-            started = {step.id for step in startable}
-            waiting = [step for step in waiting if step.id not in started]
+                now.replay.start(step)
             running += startable
-            harmless = [step for step in running if not leaves(step)]
+            harmless = [step for step in running if not (step.is_move and step.source in place)]
             if not harmless:
-                yield from _worse(_said(running), before, policy.violations(replay.cluster, in_transit=True))
+                yield from now.worse(_said(running))
             ended = harmless or running[:1]
             for step in ended:
-                replay.end(step)
-            done |= {step.id for step in ended}
-            running = [step for step in running if step.id not in done]
+                now.replay.end(step)
         except Refused as why:
             yield Objection("plan", str(why))
             return
+        agenda.tick_off(ended)
+        over = {step.id for step in ended}
+        running = [step for step in running if step.id not in over]
+
+
+class _Agenda:
+    """The steps that have not begun, in the plan's order, and which of them wait for none any more."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self._steps = tuple(steps)
+        self._open = {step.id: len(set(step.depends_on)) for step in self._steps}
+        self._waiting_for: dict[str, list[str]] = defaultdict(list)
+        for step in self._steps:
+            for need in set(step.depends_on):
+                self._waiting_for[need].append(step.id)
+        self._place = {step.id: place for place, step in enumerate(self._steps)}
+        self._ready = [step.id for step in self._steps if not self._open[step.id]]
+        self._left = len(self._steps)
+
+    @property
+    def is_empty(self) -> bool:
+        return self._left == 0
+
+    def take(self) -> list[Step]:
+        """Return the steps that may begin now, in the plan's order; they are on the agenda no longer."""
+        ready = sorted(self._place[step] for step in self._ready)
+        self._ready, self._left = [], self._left - len(ready)
+        return [self._steps[place] for place in ready]
+
+    def tick_off(self, ended: Iterable[Step]) -> None:
+        for step in ended:
+            for other in self._waiting_for[step.id]:
+                self._open[other] -= 1
+                if not self._open[other]:
+                    self._ready.append(other)
 
 
 def _said(running: Iterable[Step]) -> str:
     return "while " + ", ".join(step.id for step in running) if running else "plan"
-
-
-def _parted(policy: Policy, before: Iterable[Violation], now: Cluster) -> tuple[Violation, ...]:
-    """Return the groups that the plan has parted and not yet brought together again."""
-    together = [promise for promise in policy.promises_on(now) if isinstance(promise, Together)]
-    return tuple(worsened(before, [violation for promise in together for violation in promise.violations(now)]))
-
-
-def _worse(
-    where: str, before: Iterable[Violation], now: Iterable[Violation], at_rest: bool = False
-) -> Iterator[Objection]:
-    for violation in worsened(before, now):
-        if at_rest or not violation.at_rest_only:
-            yield Objection(where, f"breaks a promise on the way: {violation}")
