@@ -12,7 +12,7 @@ from balancer.constraints.when import When
 from balancer.domain.cluster import Cluster
 from balancer.domain.shapes import Shape
 from balancer.domain.value import Amount, Flag, Value
-from balancer.domain.violation import Violation, soft_cost
+from balancer.domain.violation import Unit, Violation, soft_cost
 
 
 class Sight(StrEnum):
@@ -32,6 +32,9 @@ class Constraint(Value):
 
     at_rest: ClassVar[bool] = False
     """Whether it speaks of guests at rest alone, and may be broken while they are on their way."""
+
+    unit: ClassVar[Unit] = Unit.GUESTS
+    """What its excess is counted in."""
 
     name: str | None = Field(
         default=None,
@@ -96,4 +99,4 @@ class Constraint(Value):
     ) -> Violation:
         """Return a violation of this promise; `largest` is the excess that costs a wish its whole weight."""
         cost = 0.0 if self.hard else self.weight * excess / largest
-        return Violation(self.promise, subject, excess, detail, self.hard, cost, involves, self.at_rest)
+        return Violation(self.promise, subject, excess, detail, self.hard, cost, involves, self.at_rest, self.unit)

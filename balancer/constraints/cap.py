@@ -18,13 +18,14 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Resource
 from balancer.domain.shapes import CapacityShare, GroupLoad, Shape
 from balancer.domain.value import Share
-from balancer.domain.violation import TOLERANCE, Violation
+from balancer.domain.violation import TOLERANCE, Unit, Violation
 
 
 class Cap(OnHosts, Constraint):
     """Keep more room on some hosts, or in a group of hosts taken together, than headroom asks of all."""
 
     example: ClassVar[str] = "{kind: cap, hosts_match: {rack: r1}, cpu: 0.7, memory: 0.8}"
+    unit: ClassVar[Unit] = Unit.SHARE
 
     kind: Literal["cap"]
     cpu: Share | None = Field(default=None, description="share of the usable cores that may be in use", examples=[0.7])

@@ -16,13 +16,14 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Resource
 from balancer.domain.shapes import GroupLoad, Shape
 from balancer.domain.value import Share
-from balancer.domain.violation import TOLERANCE, Violation
+from balancer.domain.violation import TOLERANCE, Unit, Violation
 
 
 class GroupShare(OfVms, OnSomeHosts, Constraint):
     """Keep a tenant, or any group of guests, from taking more than its part of a group of hosts."""
 
     example: ClassVar[str] = "{kind: group_share, match: {tenant: a}, hosts_match: {rack: r1}, memory: 0.5}"
+    unit: ClassVar[Unit] = Unit.SHARE
 
     kind: Literal["group_share"]
     cpu: Share | None = Field(

@@ -21,7 +21,7 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Host, Resource
 from balancer.domain.shapes import CapacityShare, Shape
 from balancer.domain.value import Name, Share
-from balancer.domain.violation import TOLERANCE, Violation
+from balancer.domain.violation import TOLERANCE, Unit, Violation
 
 
 def largest_over(share: float) -> float:
@@ -33,6 +33,7 @@ class Headroom(Constraint):
     """Keep a part of every host free, so that a guest may grow and a migration may land."""
 
     example: ClassVar[str] = "headroom: {cpu: 0.90, memory: 0.95, resources: {network_mib_per_s: 0.8}}"
+    unit: ClassVar[Unit] = Unit.SHARE
 
     kind: Literal["headroom"] = "headroom"
     cpu: Share = Field(default=0.90, description="share of the usable cores that may be in use")

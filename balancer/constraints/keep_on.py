@@ -19,7 +19,7 @@ from balancer.constraints.selectors import OnHosts
 from balancer.domain.cluster import Cluster
 from balancer.domain.shapes import HostsOn, Shape
 from balancer.domain.value import Count, Name, Share
-from balancer.domain.violation import Violation
+from balancer.domain.violation import Unit, Violation
 
 ROUNDING = 1e-9  # a third of three hosts is one host
 
@@ -28,6 +28,7 @@ class KeepOn(OnHosts, Constraint):
     """Keep a quorum, a storage cluster or a minimum of a rack awake, or cap how many of a group draw power."""
 
     example: ClassVar[str] = "{kind: keep_on, hosts_match: {ceph: mon}, at_least: 3}"
+    unit: ClassVar[Unit] = Unit.HOSTS
 
     kind: Literal["keep_on"]
     at_least: Count | None = Field(

@@ -15,13 +15,14 @@ from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.selectors import OfVms
 from balancer.domain.cluster import Cluster
 from balancer.domain.shapes import HostsTouched, Shape
-from balancer.domain.violation import Violation
+from balancer.domain.violation import Unit, Violation
 
 
 class Licence(OfVms, Constraint):
     """Keep guests whose licence is paid for by the host on as few hosts as possible, or on at most so many."""
 
     example: ClassVar[str] = "{kind: licence, match: {licence: oracle}, at_most: 2}"
+    unit: ClassVar[Unit] = Unit.HOSTS
 
     kind: Literal["licence"]
     at_most: Annotated[int, Field(strict=True, ge=1)] | None = Field(

@@ -17,7 +17,7 @@ from balancer.constraints.selectors import OnSomeHosts
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import MEMORY, VCPUS, Host, Resource
 from balancer.domain.shapes import CapacityShare, Shape
-from balancer.domain.violation import TOLERANCE, Violation
+from balancer.domain.violation import TOLERANCE, Unit, Violation
 
 Times = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
@@ -26,6 +26,7 @@ class Overcommit(OnSomeHosts, Constraint):
     """Balance on use, and still never promise guests more vCPUs or memory than a host can stand behind."""
 
     example: ClassVar[str] = "{kind: overcommit, vcpus: 4.0, memory: 1.0}"
+    unit: ClassVar[Unit] = Unit.SHARE
 
     kind: Literal["overcommit"]
     vcpus: Times | None = Field(

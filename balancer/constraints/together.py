@@ -12,13 +12,14 @@ from balancer.constraints.base import Constraint, Sight
 from balancer.constraints.selectors import OfVms
 from balancer.domain import shapes
 from balancer.domain.cluster import Cluster
-from balancer.domain.violation import Violation
+from balancer.domain.violation import Unit, Violation
 
 
 class Together(OfVms, Constraint):
     """Keep the members of a group on one host; they may part only while they are on their way."""
 
     example: ClassVar[str] = "{kind: together, vms: [web1, cache1]}"
+    unit: ClassVar[Unit] = Unit.HOSTS
 
     kind: Literal["together"]
     at_rest: ClassVar[bool] = True

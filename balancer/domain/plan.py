@@ -11,6 +11,7 @@ from balancer.domain.conflict import Conflict
 from balancer.domain.migration import PLAIN, MigrationKind, MigrationOptions
 from balancer.domain.placement import Move
 from balancer.domain.value import Amount, Count, Moment, Name, Value
+from balancer.domain.violation import Unit
 
 PLAN_SCHEMA: Final = "balancer.plan/1"
 
@@ -150,9 +151,20 @@ class Unmet(Value):
     promise: str
     subject: str
     why: str
+    unit: Unit = Field(default=Unit.GUESTS, description="what the excess is counted in; a share is of what is usable")
+    excess_before: Amount | None = Field(default=None, description="how far it is broken today; 0: it is not")
+    excess_after: Amount | None = Field(default=None, description="how far it is broken when the plan has been done")
     conflict: Conflict | None = Field(
         default=None, description="the rules that it cannot hold together with, where no placement keeps them all"
     )
+
+    @property
+    def extent(self) -> str:
+        """Say how far it is broken: `off by 2 guests, now by 3 guests`; empty where the plan does not say."""
+        if self.excess_before is None or self.excess_after is None:
+            return ""
+        after, before = self.unit.said(self.excess_after), self.unit.said(self.excess_before)
+        return f"off by {after}" + (", as now" if after == before else f", now by {before}")
 
 
 class Step(Value):

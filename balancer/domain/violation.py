@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+
+from balancer.domain.units import count_of
 
 TOLERANCE = 1e-6  # of a share or a count: below this a difference is rounding, not a fault
+MANY_TIMES = 10.0  # of what is usable: a host with nothing usable is over by an amount, not by a share
+
+
+class Unit(StrEnum):
+    """What an excess is counted in."""
+
+    GUESTS = "guests"
+    HOSTS = "hosts"
+    SHARE = "share"
+
+    def said(self, amount: float) -> str:
+        """Say an amount: `2 guests`, `12.5% of what is usable`."""
+        if self is Unit.SHARE:
+            return f"{amount:.1%} of what is usable" if amount < MANY_TIMES else "far more than there is"
+        return count_of(round(amount), self.value.removesuffix("s"))
 
 
 @dataclass(frozen=True)
@@ -14,7 +32,7 @@ class Violation:
 
     promise: how the policy knows it, e.g. `headroom` or the constraint's name
     subject: `host:h1`, `vm:db1`, or a domain such as `rack:r1`
-    excess:  > 0; a share of the host for capacity, a number of guests for everything else
+    excess:  > 0; a share of the host for capacity, a number of guests or hosts for everything else
     """
 
     promise: str
@@ -25,6 +43,7 @@ class Violation:
     cost: float = 0.0  # what a wish that is not kept adds to J; a promise has no price
     involves: tuple[str, ...] = ()  # the guests whose moves could mend it
     at_rest_only: bool = False  # such a promise (together, reserve) may be broken while guests are on their way
+    unit: Unit = Unit.GUESTS
 
     @property
     def key(self) -> tuple[str, str]:

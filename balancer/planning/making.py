@@ -14,7 +14,7 @@ from balancer.domain.memory import NOTHING_REMEMBERED, Memory
 from balancer.domain.pace import Paces
 from balancer.domain.plan import Because, Imbalance, Kept, Plan, PolicyMark, Step, Summary, Unmet
 from balancer.domain.units import gib
-from balancer.domain.violation import TOLERANCE, hard_excess
+from balancer.domain.violation import TOLERANCE, allowed_by, hard_excess
 from balancer.formats import digest_of
 from balancer.planning.choosing import choose
 from balancer.planning.conflicts import find_conflicts
@@ -165,8 +165,18 @@ def _unmet(cluster: Cluster, later: Cluster, policy: Policy) -> tuple[Unmet, ...
         return ()
     conflicts = find_conflicts(cluster, policy, (later,), most_work=WORK_FOR_A_PLAN).conflicts
     told = {promise: conflict for conflict in reversed(conflicts) for promise in conflict.promises}
+    before = allowed_by(violation for violation in policy.violations(cluster) if violation.hard)
     return tuple(
-        Unmet(promise=v.promise, subject=v.subject, why=v.detail, conflict=told.get(v.promise)) for v in broken
+        Unmet(
+            promise=v.promise,
+            subject=v.subject,
+            why=v.detail,
+            unit=v.unit,
+            excess_before=before.get(v.key, 0.0),
+            excess_after=v.excess,
+            conflict=told.get(v.promise),
+        )
+        for v in broken
     )
 
 

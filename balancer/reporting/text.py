@@ -12,7 +12,7 @@ from rich.text import Text
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Host, Resource
 from balancer.domain.outcome import outcome
-from balancer.domain.plan import Action, Because, Plan, Step
+from balancer.domain.plan import Action, Because, Plan, Step, Unmet
 from balancer.domain.units import count_of, in_words, memory_in_words
 from balancer.reporting.answers import conflict_text
 from balancer.reporting.heat import colour_of
@@ -158,6 +158,10 @@ def _listed(subjects: list[tuple[str, str]]) -> str:
 def _unmet(plan: Plan) -> list[RenderableType]:
     if not plan.unmet:
         return []
-    lines: list[RenderableType] = [Text(f"{unmet.promise}: {unmet.why}", style="red") for unmet in plan.unmet]
+    lines: list[RenderableType] = [Text(_said_unmet(unmet), style="red") for unmet in plan.unmet]
     lines += [conflict_text(conflict) for conflict in plan.conflicts]
     return [Text("\npromises that cannot be kept", style="bold red"), *(Padding(line, (0, 0, 0, 2)) for line in lines)]
+
+
+def _said_unmet(unmet: Unmet) -> str:
+    return f"{unmet.promise}: {unmet.why}" + (f" ({unmet.extent})" if unmet.extent else "")
