@@ -16,10 +16,13 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
+from random import Random
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
 from balancer.domain.shapes import AllowedHosts, Shape, Together
+from balancer.planning.least_time import Room, by_slots, slots_at
 from balancer.planning.pools import Demand, PoolId, Pools
 
 SecondsOf = Callable[[Move], float]
@@ -67,31 +70,66 @@ def order(
     """
     units = _units(moves, shapes)
     best: Schedule | None = None
+    slots = slots_at(units, slots_per_host)
+
+    def desk() -> _Desk:
+        return _Desk(cluster, shapes, seconds_of, slots_per_host, slots, ready_after or {}, leaving_hosts)
+
     for rule in _RULES[: max(1, MOST_STARTED // max(1, len(moves)))]:
-        desk = _Desk(cluster, shapes, seconds_of, slots_per_host, ready_after or {}, leaving_hosts)
-        found = desk.schedule(units, rule)
+        found = desk().schedule(units, rule)
         if best is None or _worth(found) < _worth(best):
-            best = found
-        if not best.dropped and best.seconds <= GOOD_ENOUGH * best.seconds_at_least:
-            break
-    return best or Schedule()
+            best = desk().with_room(units, found)
+        if _is_good_enough(best):
+            return best
+    return _tried_again(best, units, desk) if best else Schedule()
+
+
+def _tried_again(best: Schedule, units: Sequence[Unit], desk: Callable[[], _Desk]) -> Schedule:
+    """Schedule anew, what the end of the best schedule hangs on first, each time with a little luck."""
+    luck, fruitless, started = Random(1), 0, 0
+    while fruitless < MOST_FRUITLESS and started < MOST_STARTED_AGAIN and not _is_good_enough(best):
+        hurry, patience = _hurry(best), luck.randrange(4)
+        weight = {_name(unit): luck.uniform(0.7, 1.3) for unit in units}
+        urgent = sorted(units, key=lambda unit: (-hurry.get(_name(unit), inf) * weight[_name(unit)], _name(unit)))
+        found = desk().schedule_in_order(urgent, patience)
+        started += len(found.timed)
+        fruitless += 1
+        if _worth(found) < _worth(best):
+            best, fruitless = desk().with_room(units, found), 0
+    return best
+
+
+def _hurry(schedule: Schedule) -> Mapping[str, float]:
+    """Return how long what waits for each unit takes, itself included: for its room, or for a slot at its hosts."""
+    timed = schedule.timed
+    tail = [item.end - item.start for item in timed]
+    next_at: dict[tuple[str, float], float] = defaultdict(float)  # the longest tail that starts at a host at a moment
+    for place in reversed(range(len(timed))):
+        item = timed[place]
+        ends = (item.move.source, item.move.target)
+        tail[place] = max(tail[place], (item.end - item.start) + max(next_at[host, item.end] for host in ends))
+        for host in ends:
+            next_at[host, item.start] = max(next_at[host, item.start], tail[place])
+        for need in item.after:
+            tail[need] = max(tail[need], timed[need].end - timed[need].start + tail[place])
+    hurry: dict[str, float] = defaultdict(float)
+    for item, seconds in zip(timed, tail, strict=True):
+        guest = item.move.vm if item.is_hop else item.unit
+        hurry[guest] = max(hurry[guest], seconds)
+    return hurry
+
+
+def _name(unit: Unit) -> str:
+    return unit[0].vm
+
+
+def _is_good_enough(schedule: Schedule) -> bool:
+    return not schedule.dropped and schedule.seconds <= GOOD_ENOUGH * schedule.seconds_at_least
 
 
 def _worth(schedule: Schedule) -> tuple[int, float, int]:
     """Schedules compare by what found no order, then by how long they take, then by the moves they add."""
     return len(schedule.dropped), schedule.seconds, len(schedule.timed)
-
-
-def seconds_at_least(moves: Iterable[Move], seconds_of: SecondsOf, slots_per_host: int) -> float:
-    """Return a lower bound on the time: the busiest host's summed durations / its slots, or the longest move."""
-    busy: dict[str, float] = defaultdict(float)
-    longest = 0.0
-    for move in moves:
-        seconds = seconds_of(move)
-        longest = max(longest, seconds)
-        busy[move.source] += seconds
-        busy[move.target] += seconds
-    return max([longest, *(total / slots_per_host for total in busy.values())])
 
 
 def _units(moves: Sequence[Move], shapes: Sequence[Shape]) -> list[Unit]:
@@ -146,6 +184,8 @@ def _shortest(work: _Work, move: Move, seconds: float) -> float:
 _RULES: tuple[Rule, ...] = (_busiest_end, _both_ends, _awaited_and_busy, _awaited, _longest, _shortest)
 MOST_STARTED = 6000  # moves, over all rules that are tried
 GOOD_ENOUGH = 1.02  # of the lower bound
+MOST_FRUITLESS = 60  # schedules in a row that are no better
+MOST_STARTED_AGAIN = 6000  # moves, over all schedules that are tried with luck
 
 
 class _Desk:
@@ -157,10 +197,12 @@ class _Desk:
         shapes: Sequence[Shape],
         seconds_of: SecondsOf,
         slots: int,
+        slots_at: Mapping[str, int],
         ready_after: Mapping[str, float],
         leaving_hosts: frozenset[str],
     ) -> None:
-        self.cluster, self.seconds_of, self.slots, self.ready_after = cluster, seconds_of, slots, ready_after
+        self.cluster, self.seconds_of, self.ready_after = cluster, seconds_of, ready_after
+        self.slots, self.slots_at = slots, slots_at
         self.pools = Pools(cluster, shapes)
         self.came: dict[PoolId, float] = defaultdict(float)  # all that was ever started towards a pool
         self.room = [limit - level for level, limit in zip(self.pools.level, self.pools.limit, strict=True)]
@@ -173,10 +215,16 @@ class _Desk:
         self.hopped: dict[str, int] = {}  # guest -> the place of its hop in the list
         self.dropped: list[Move] = []
         self.time = 0.0
+        self.patience = 0
 
     def schedule(self, units: Sequence[Unit], rule: Rule) -> Schedule:
+        return self.schedule_in_order(self._most_urgent_first(units, rule))
+
+    def schedule_in_order(self, units: Sequence[Unit], patience: int = 0) -> Schedule:
+        """Start the first that can, over and over; the `patience` first that cannot keep others off their targets."""
         wanted = [move for unit in units for move in unit]
-        waiting = self._most_urgent_first(units, rule)
+        waiting = list(units)
+        self.patience = patience
         while waiting or self.running:
             waiting = self._start_what_can(waiting)
             if self.running:
@@ -185,9 +233,17 @@ class _Desk:
                 waiting = self._break_deadlock(waiting)
         lost = set(self.dropped)
         kept = [move for move in wanted if move not in lost]
-        at_least = seconds_at_least(kept, self.seconds_of, self.slots) if kept else 0.0
+        at_least = by_slots(kept, self.seconds_of, self.slots_at) if kept else 0.0
         finish = max((timed.end for timed in self.timed), default=0.0)
         return Schedule(tuple(self.timed), tuple(self.dropped), finish, at_least)
+
+    def with_room(self, units: Sequence[Unit], schedule: Schedule) -> Schedule:
+        """Return a schedule whose bound knows room, asked at a desk at which nothing was scheduled yet."""
+        lost = set(schedule.dropped)
+        kept = [move for unit in units for move in unit if move not in lost]
+        ways = {m.vm: [h.name for h in self.cluster.hosts if self._may_hop_over(m, h.name)] for m in kept}
+        room = Room(self.pools, kept, self.seconds_of, self.slots_at, ways, self.ready_after)
+        return replace(schedule, seconds_at_least=max(schedule.seconds_at_least, room.at_least()))
 
     def _most_urgent_first(self, units: Sequence[Unit], rule: Rule) -> list[Unit]:
         leaving: dict[str, float] = defaultdict(float)
@@ -204,13 +260,21 @@ class _Desk:
         return sorted(units, key=urgency)
 
     def _start_what_can(self, waiting: list[Unit]) -> list[Unit]:
-        still = []
+        still = self._start_but(waiting, self.patience)
+        return still if self.running or not self.patience else self._start_but(still, 0)
+
+    def _start_but(self, waiting: list[Unit], patience: int) -> list[Unit]:
+        still: list[Unit] = []
+        kept_free: set[str] = set()
         for unit in waiting:
-            if self._may_start(unit):
+            targets = {move.target for move in unit}
+            if targets.isdisjoint(kept_free) and self._may_start(unit):
                 for move in unit:
                     self._start(move, unit[0].vm)
-            else:
-                still.append(unit)
+                continue
+            if len(still) < patience:
+                kept_free |= targets
+            still.append(unit)
         return still
 
     def _may_start(self, unit: Unit) -> bool:

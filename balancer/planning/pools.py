@@ -49,6 +49,7 @@ class Pools:
         self._of_host: dict[str, list[tuple[PoolId, str]]] = defaultdict(list)
         self._of_vm: dict[str, list[_Place]] = defaultdict(list)
         self._of_all: list[_Place] = []
+        self._resources: dict[Resource, None] = {}
         for shape in shapes:
             if isinstance(shape, CapacityShare) and shape.price is None:
                 self._add_capacity(shape)
@@ -61,6 +62,7 @@ class Pools:
         host = self._cluster.host(shape.host)
         pool = self._new(self._cluster.used(host, shape.resource), shape.share * host.usable(shape.resource))
         self._of_host[shape.host].append((pool, shape.resource))
+        self._resources[shape.resource] = None
 
     def _add_group(self, shape: AtMost) -> None:
         inside = sum(1 for name in shape.vms if self._ends(name) & shape.hosts)
@@ -115,6 +117,19 @@ class Pools:
             takes[place.pool] += amount
         if leaves and (place.resource is not None or not arrives):
             gives[place.pool] += amount
+
+    def needs(self, vm: str) -> Mapping[Resource, float]:
+        """Return what a guest takes on any host that counts it."""
+        guest = self._cluster.vm(vm)
+        return {resource: guest.need(resource) for resource in self._resources}
+
+    def free_on(self, host: str) -> Mapping[Resource, float]:
+        """Return what is free on a host now, by the tightest of its limits."""
+        free: dict[Resource, float] = {}
+        for pool, resource in self._of_host[host]:
+            left = self._roof(pool) - self.level[pool]
+            free[resource] = min(left, free.get(resource, left))
+        return free
 
     def have_room_for(self, demand: Demand) -> bool:
         return all(self.level[pool] + amount <= self._roof(pool) for pool, amount in demand.takes.items() if amount > 0)

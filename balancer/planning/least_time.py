@@ -1,0 +1,149 @@
+"""How long moves take at least, whatever their order: a bound that knows slots and room.
+
+1. No move is quicker than itself, and a host's moves share its slots.
+2. A guest starts towards a host when the room there, with all that may have left by then, is enough for it. What may
+   have left by then is found in rounds: at first every guest leaves at once, then each leaves no earlier than the first
+   host has room for it, and so on; each round only adds time that no order can save.
+3. Of guests that all come to a host, the last one starts when there is room for all of them.
+
+Guests may go directly or over any hosts, but nobody moves who is not asked to.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+
+from balancer.domain.placement import Move
+from balancer.planning.pools import Pools
+
+SecondsOf = Callable[[Move], float]
+Floats = npt.NDArray[np.float64]
+
+MOST_ROUNDS = 40
+ROUNDING = 1e-6  # MiB and cores: sums in another order differ by less
+MOST_WAYS = 20_000  # of guests to hosts; with more of them only slots are counted
+
+
+def by_slots(moves: Sequence[Move], seconds_of: SecondsOf, slots: Mapping[str, int]) -> float:
+    """Return the busiest host's summed durations / its slots, or the longest move."""
+    busy: dict[str, float] = defaultdict(float)
+    longest = 0.0
+    for move in moves:
+        seconds = seconds_of(move)
+        longest = max(longest, seconds)
+        busy[move.source] += seconds
+        busy[move.target] += seconds
+    return max([longest, *(total / slots[host] for host, total in busy.items())])
+
+
+def slots_at(units: Sequence[Sequence[Move]], slots_per_host: int) -> Mapping[str, int]:
+    """Return how many moves may touch each host at a time: a group that starts at once may be larger than the slots."""
+    slots: dict[str, int] = defaultdict(lambda: slots_per_host)
+    for unit in units:
+        for host, count in Counter(host for move in unit for host in (move.source, move.target)).items():
+            slots[host] = max(slots[host], count)
+    return slots
+
+
+class Room:
+    """The bound that knows room, for one set of moves."""
+
+    def __init__(
+        self,
+        pools: Pools,
+        moves: Sequence[Move],
+        seconds_of: SecondsOf,
+        slots: Mapping[str, int],
+        ways: Mapping[str, Collection[str]],
+        ready_after: Mapping[str, float],
+    ) -> None:
+        """`ways`: the hosts that each guest may hop over; its target is always one."""
+        self._moves, self._seconds_of, self._slots, self._ready_after = moves, seconds_of, slots, ready_after
+        self._ways = {move.vm: sorted({*ways.get(move.vm, ()), move.target} - {move.source}) for move in moves}
+        self._hosts = sorted({host for move in moves for host in (move.source, *self._ways[move.vm])})
+        self._needs = [pools.needs(move.vm) for move in moves]
+        self._free = {
+            host: {resource: free + ROUNDING for resource, free in pools.free_on(host).items()} for host in self._hosts
+        }
+        self._leaving: dict[str, list[int]] = defaultdict(list)
+        for place, move in enumerate(moves):
+            self._leaving[move.source].append(place)
+
+    def at_least(self) -> float:
+        """Return seconds that no order of the moves can do without."""
+        ways = [(move, host) for move in self._moves for host in self._ways[move.vm]]
+        if not ways or len(ways) > MOST_WAYS:
+            return 0.0
+        way_seconds = {(m.vm, host): self._seconds_of(Move(m.vm, m.source, host)) for m, host in ways}
+        left = np.array([min(way_seconds[m.vm, host] for host in self._ways[m.vm]) for m in self._moves])
+        for _ in range(MOST_ROUNDS):
+            filling = {host: self._room_over_time(host, left) for host in self._hosts}
+            later = np.array([self._first_left(place, filling, way_seconds) for place in range(len(self._moves))])
+            if not (later > left + 1e-9).any():
+                break
+            left = np.maximum(left, later)
+        filling = {host: self._room_over_time(host, left) for host in self._hosts}
+        found = max(self._until_all_came(host, filling[host]) for host in {move.target for move in self._moves})
+        return found if found < inf else 0.0
+
+    def _room_over_time(self, host: str, left: Floats) -> _Filling:
+        leaving = sorted(self._leaving[host], key=lambda place: left[place])
+        rooms = {
+            resource: list(accumulate((self._needs[place].get(resource, 0.0) for place in leaving), initial=free))
+            for resource, free in self._free[host].items()
+        }
+        return _Filling(self._ready_after.get(host, 0.0), [0.0, *(float(left[place]) for place in leaving)], rooms)
+
+    def _first_left(
+        self, place: int, filling: Mapping[str, _Filling], seconds: Mapping[tuple[str, str], float]
+    ) -> float:
+        vm, needs = self._moves[place].vm, self._needs[place]
+        return min(filling[host].has_room_from(needs) + seconds[vm, host] for host in self._ways[vm])
+
+    def _until_all_came(self, host: str, filling: _Filling) -> float:
+        """Of the longest k arrivals, the last starts when there is room for all k; late ones share the slots."""
+        coming = [
+            (self._shortest_arrival(m), n) for m, n in zip(self._moves, self._needs, strict=True) if m.target == host
+        ]
+        coming.sort(key=lambda each: -each[0])
+        together: dict[str, float] = defaultdict(float)
+        found = [0.0]
+        for seconds, needs in coming:
+            for resource, need in needs.items():
+                together[resource] += need
+            found.append(filling.has_room_from(together) + seconds)
+        starts = sorted(((filling.has_room_from(needs), seconds) for seconds, needs in coming), reverse=True)
+        busy = accumulate(seconds for _, seconds in starts)
+        found += [start + total / self._slots[host] for (start, _), total in zip(starts, busy, strict=True)]
+        return max(found)
+
+    def _shortest_arrival(self, move: Move) -> float:
+        over = (host for host in self._ways[move.vm] if host != move.target)
+        return min(self._seconds_of(Move(move.vm, host, move.target)) for host in (move.source, *over))
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """The most room that a host can have, by resource, from each of some moments on."""
+
+    ready_after: float
+    moments: list[float]
+    rooms: Mapping[str, list[float]]
+
+    def has_room_from(self, needs: Mapping[str, float]) -> float:
+        """Return the first moment at which there can be this much room; infinite where there never is."""
+        start = self.ready_after
+        for resource, rooms in self.rooms.items():
+            need = needs.get(resource, 0.0)
+            if need > 0:
+                place = bisect_left(rooms, need)
+                start = max(start, self.moments[place]) if place < len(rooms) else inf
+        return start
