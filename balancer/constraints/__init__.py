@@ -76,6 +76,7 @@ __all__ = [
     "Prefer",
     "Reach",
     "Reserve",
+    "Sight",
     "Stay",
     "Together",
 ]

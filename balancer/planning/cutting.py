@@ -14,7 +14,8 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
 from balancer.domain.plan import Because, Kept
 from balancer.domain.units import gib
-from balancer.planning.order import Schedule, Timed
+from balancer.planning.desk import Schedule, Timed
+from balancer.planning.least_time import by_slots, slots_at
 from balancer.policy.pace import Budget
 
 
@@ -33,7 +34,7 @@ def cut_to_budget(schedule: Schedule, cluster: Cluster, budget: Budget) -> tuple
         for place, item in enumerate(schedule.timed)
         if place in staying and not item.is_hop
     )
-    return _without(schedule, staying), kept
+    return _without(schedule, staying, budget.concurrent_per_host), kept
 
 
 def _guest_of(item: Timed) -> str:
@@ -104,11 +105,16 @@ def _with_what_waits(timed: Sequence[Timed], refused: dict[str, str]) -> set[int
         out |= more
 
 
-def _without(schedule: Schedule, out: set[int]) -> Schedule:
+def _without(schedule: Schedule, out: set[int], slots: int) -> Schedule:
     stay = [place for place in range(len(schedule.timed)) if place not in out]
     new = {old: place for place, old in enumerate(stay)}
     timed = tuple(
         replace(schedule.timed[old], after=tuple(new[need] for need in schedule.timed[old].after)) for old in stay
     )
     seconds = max((item.end for item in timed), default=0.0)
-    return replace(schedule, timed=timed, seconds=seconds, seconds_at_least=min(schedule.seconds_at_least, seconds))
+    # What room asked of all of them says nothing of those that are left; their slots do, for groups start at once.
+    hopped = {item.move.vm for item in timed if item.is_hop}
+    took = {item.move: item.end - item.start for item in timed if item.move.vm not in hopped}
+    units = [[item.move for item in timed if item.unit == unit] for unit in {item.unit for item in timed}]
+    at_least = by_slots(list(took), took.__getitem__, slots_at(units, slots)) if took else 0.0
+    return replace(schedule, timed=timed, seconds=seconds, seconds_at_least=at_least)

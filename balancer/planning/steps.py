@@ -11,7 +11,7 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Action, Step
 from balancer.planning.gains import Gain
 from balancer.planning.kinds import Ways
-from balancer.planning.order import Timed
+from balancer.planning.desk import Timed
 from balancer.stability.payback import SHUTDOWN_SECONDS
 
 

@@ -101,6 +101,6 @@ class Watch:
         return beyond(self._outlook.allowed, [*close, *wide])
 
     def parted(self, kind: type[Constraint]) -> list[Violation]:
-        """Return what is broken further than from the start of the promises of a kind, none of which sees everything."""
+        """Return what is broken further than from the start of the promises of a kind that looks at guests."""
         places = (place for place in sorted(self._found) if isinstance(self._outlook.promises[place], kind))
         return beyond(self._outlook.allowed, [v for place in places for vs in self._found[place].values() for v in vs])
