@@ -18,10 +18,10 @@ from balancer.domain.violation import TOLERANCE, allowed_by, hard_excess
 from balancer.formats import digest_of
 from balancer.planning.choosing import choose
 from balancer.planning.conflicts import find_conflicts
+from balancer.planning.desk import Timed
 from balancer.planning.drafting import Draft
 from balancer.planning.gains import Gains, companions
 from balancer.planning.kept import why_hosts_stay_on
-from balancer.planning.desk import Timed
 from balancer.planning.remaining import what_remains
 from balancer.planning.steps import ranked_steps
 from balancer.policy.model import Policy

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Action, Step
+from balancer.planning.desk import Timed
 from balancer.planning.gains import Gain
 from balancer.planning.kinds import Ways
-from balancer.planning.desk import Timed
 from balancer.stability.payback import SHUTDOWN_SECONDS
 
 
