@@ -15,7 +15,7 @@ from balancer.domain.placement import Move
 from balancer.domain.plan import Because, Kept
 from balancer.domain.units import gib
 from balancer.planning.desk import Schedule, Timed
-from balancer.planning.least_time import by_slots, slots_at
+from balancer.planning.least_time import by_slots
 from balancer.policy.pace import Budget
 
 
@@ -115,6 +115,9 @@ def _without(schedule: Schedule, out: set[int], slots: int) -> Schedule:
     # What room asked of all of them says nothing of those that are left; their slots do, for groups start at once.
     hopped = {item.move.vm for item in timed if item.is_hop}
     took = {item.move: item.end - item.start for item in timed if item.move.vm not in hopped}
-    units = [[item.move for item in timed if item.unit == unit] for unit in {item.unit for item in timed}]
-    at_least = by_slots(list(took), took.__getitem__, slots_at(units, slots)) if took else 0.0
+    units: dict[str, list[Move]] = defaultdict(list)
+    for item in timed:
+        if item.move.vm not in hopped:
+            units[item.unit].append(item.move)
+    at_least = by_slots(list(units.values()), took.__getitem__, slots)
     return replace(schedule, timed=timed, seconds=seconds, seconds_at_least=at_least)

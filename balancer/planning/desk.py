@@ -99,8 +99,8 @@ class Desk:
             elif waiting and not self._wait_for_a_host(waiting):
                 waiting = self._break_deadlock(waiting)
         lost = set(self.dropped)
-        kept = [move for move in wanted if move not in lost]
-        at_least = by_slots(kept, self.seconds_of, self.slots_at) if kept else 0.0
+        kept = [[move for move in unit if move not in lost] for unit in units]
+        at_least = by_slots(kept, self.seconds_of, self.slots)
         finish = max((timed.end for timed in self.timed), default=0.0)
         return Schedule(tuple(self.timed), tuple(self.dropped), finish, at_least)
 

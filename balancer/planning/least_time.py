@@ -32,16 +32,23 @@ ROUNDING = 1e-6  # MiB and cores: sums in another order differ by less
 MOST_WAYS = 20_000  # of guests to hosts; with more of them only slots are counted
 
 
-def by_slots(moves: Sequence[Move], seconds_of: SecondsOf, slots: Mapping[str, int]) -> float:
-    """Return the busiest host's summed durations / its slots, or the longest move."""
+def by_slots(units: Sequence[Sequence[Move]], seconds_of: SecondsOf, slots_per_host: int) -> float:
+    """Return the busiest host's summed durations / its slots, or the longest move.
+
+    A unit larger than the slots starts at once, and takes no more than all slots: its longest members count.
+    """
     busy: dict[str, float] = defaultdict(float)
     longest = 0.0
-    for move in moves:
-        seconds = seconds_of(move)
-        longest = max(longest, seconds)
-        busy[move.source] += seconds
-        busy[move.target] += seconds
-    return max([longest, *(total / slots[host] for host, total in busy.items())])
+    for unit in units:
+        at: dict[str, list[float]] = defaultdict(list)
+        for move in unit:
+            seconds = seconds_of(move)
+            longest = max(longest, seconds)
+            at[move.source].append(seconds)
+            at[move.target].append(seconds)
+        for host, taken in at.items():
+            busy[host] += sum(sorted(taken, reverse=True)[:slots_per_host])
+    return max([longest, *(total / slots_per_host for total in busy.values())])
 
 
 def slots_at(units: Sequence[Sequence[Move]], slots_per_host: int) -> Mapping[str, int]:

@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from balancer.constraints import Headroom
+from balancer.constraints import Headroom, Together
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
-from balancer.planning.least_time import by_slots, slots_at
+from balancer.planning.least_time import by_slots
 from balancer.planning.order import order
 from tests.drawing import cluster
 
@@ -90,7 +90,7 @@ def _agrees(seed: int) -> bool:
     best = _EveryOrder(drawn, moves, slots).best
     assert plan.seconds_at_least <= best + 1e-6, seed
     assert plan.seconds >= plan.seconds_at_least - 1e-6, seed
-    return plan.seconds_at_least > by_slots(moves, lambda move: _gib(drawn, move), slots_at([], slots)) + 1e-6
+    return plan.seconds_at_least > by_slots([[move] for move in moves], lambda move: _gib(drawn, move), slots) + 1e-6
 
 
 def test_no_order_beats_the_bound_and_room_often_raises_it() -> None:
@@ -121,6 +121,12 @@ def test_guests_that_come_to_one_host_wait_for_room_for_all_of_them() -> None:
 
 
 def test_a_group_that_starts_at_once_may_be_larger_than_the_slots() -> None:
-    unit = [Move(name, "h1", "h2") for name in "abc"]
-    assert by_slots(unit, lambda move: 5.0, slots_at([unit], 2)) == 5.0
-    assert by_slots(unit, lambda move: 5.0, slots_at([[move] for move in unit], 2)) == 7.5
+    group, others = [Move(name, "h1", "h2") for name in "abc"], [[Move("d", "h1", "h3")], [Move("e", "h1", "h3")]]
+    assert by_slots([group], lambda move: 5.0, 2) == 5.0
+    assert by_slots([[move] for move in group], lambda move: 5.0, 2) == 7.5
+    assert by_slots([group, *others], lambda move: 5.0, 2) == 10.0
+    drawn = cluster("h1 64: a=5 b=5 c=5 d=5 e=5 | h2 64: | h3 64:")
+    together = Together(kind="together", vms=("a", "b", "c"))
+    shapes = [*FULL.lower(drawn), *together.lower(drawn)]
+    plan = order(drawn, [*group, *(unit[0] for unit in others)], shapes, lambda move: _gib(drawn, move), 2)
+    assert (plan.seconds_at_least, plan.seconds) == (10.0, 10.0)
