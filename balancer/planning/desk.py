@@ -16,12 +16,14 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import MEMORY
 from balancer.domain.placement import Move
 from balancer.domain.shapes import AllowedHosts, Shape
-from balancer.planning.least_time import Room, by_slots
+from balancer.domain.vm import Movable
+from balancer.planning.least_time import MOST_WAYS, Room, by_slots
 from balancer.planning.pools import Demand, PoolId, Pools
 
 SecondsOf = Callable[[Move], float]
@@ -108,6 +110,8 @@ class Desk:
         """Return a schedule whose bound knows room, asked at a desk at which nothing was scheduled yet."""
         lost = set(schedule.dropped)
         kept = [move for unit in units for move in unit if move not in lost]
+        if len(kept) * len(self.cluster.hosts) > MOST_WAYS:
+            return schedule
         ways = {m.vm: [h.name for h in self.cluster.hosts if self._may_hop_over(m, h.name)] for m in kept}
         room = Room(self.pools, kept, self.seconds_of, self.slots_at, ways, self.ready_after)
         return replace(schedule, seconds_at_least=max(schedule.seconds_at_least, room.at_least()))
@@ -230,9 +234,12 @@ class Desk:
         ends = {move.source, move.target, self.wanted[move.vm].target if move.vm in self.wanted else move.target}
         if host in ends | self.leaving_hosts or host in self.ready_after:
             return False
-        if not over.takes_guests or self.cluster.is_doubted(over) or not vm.is_active:
+        if not over.takes_guests or self.cluster.is_doubted(over) or not vm.is_active or vm.movable is Movable.COLD:
             return False
-        return host in self.allowed.get(move.vm, frozenset({host})) and not self.cluster.why_cannot_run(vm, over)
+        if host not in self.allowed.get(move.vm, frozenset({host})) or self.cluster.why_cannot_run(vm, over):
+            return False
+        goal = self.wanted.get(move.vm, move).target
+        return self.seconds_of(Move(vm.name, move.source, host)) + self.seconds_of(Move(vm.name, host, goal)) < inf
 
 
 def _allowed(shapes: Iterable[Shape]) -> dict[str, frozenset[str]]:

@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 
 MOST_ROUNDS = 40
 ROUNDING = 1e-6  # MiB and cores: sums in another order differ by less
-MOST_WAYS = 20_000  # of guests to hosts; with more of them only slots are counted
+MOST_WAYS = 8_000  # of guests to hosts; with more of them only slots are counted
 
 
 def by_slots(units: Sequence[Sequence[Move]], seconds_of: SecondsOf, slots_per_host: int) -> float:
@@ -87,7 +87,7 @@ class Room:
     def at_least(self) -> float:
         """Return seconds that no order of the moves can do without."""
         ways = [(move, host) for move in self._moves for host in self._ways[move.vm]]
-        if not ways or len(ways) > MOST_WAYS:
+        if not ways:
             return 0.0
         way_seconds = {(m.vm, host): self._seconds_of(Move(m.vm, m.source, host)) for m, host in ways}
         left = np.array([min(way_seconds[m.vm, host] for host in self._ways[m.vm]) for m in self._moves])

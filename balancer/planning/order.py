@@ -62,7 +62,7 @@ def _by_rules(units: Sequence[Unit], desk: Callable[[], Desk], seconds_of: Secon
     for rule in _RULES[: max(1, MOST_STARTED // sum(map(len, units)))]:
         found = desk().schedule(_most_urgent_first(units, rule, seconds_of))
         if best is None or _worth(found) < _worth(best):
-            best = desk().with_room(units, found)
+            best = found if _is_good_enough(found) else desk().with_room(units, found)
         if _is_good_enough(best):
             break
     return best or Schedule()

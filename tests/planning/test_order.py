@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from random import Random
 from typing import Any
 
@@ -12,6 +13,7 @@ from balancer.constraints import Apart, Constraint, Headroom, Together
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
 from balancer.domain.violation import worsened
+from balancer.domain.vm import Movable
 from balancer.planning.order import Schedule, order
 from tests.drawing import cluster
 
@@ -52,6 +54,27 @@ def test_nobody_hops_over_a_host_that_is_about_to_sleep() -> None:
     plan = scheduled(drawn, *moves, leaving_hosts=frozenset({"h3"}))
     assert plan.timed == ()
     assert set(plan.dropped) == set(moves)
+
+
+def test_nobody_hops_where_no_way_leads_and_none_that_would_be_shut_down_twice() -> None:
+    drawn = cluster("h1 10: a=8 | h2 10: b=6 | h3 10:")
+    moves = Move("a", "h1", "h2"), Move("b", "h2", "h1")
+    shapes = list(FULL.lower(drawn))
+    seconds = {Move("a", "h1", "h2"): 8.0, Move("b", "h2", "h1"): 6.0, Move("b", "h2", "h3"): 6.0}
+    assert order(drawn, moves, shapes, lambda move: seconds.get(move, inf)).timed == ()
+    seconds[Move("b", "h3", "h1")] = 6.0
+    assert len(order(drawn, moves, shapes, lambda move: seconds.get(move, inf)).timed) == 3
+    cold = drawn.model_copy(update={"vms": tuple(vm.model_copy(update={"movable": Movable.COLD}) for vm in drawn.vms)})
+    assert order(cold, moves, shapes, lambda move: seconds.get(move, inf)).timed == ()
+
+
+def test_a_guest_steps_aside_where_that_lets_others_in_sooner() -> None:
+    """The chain x, c, a would take 39 + 16 + 20; while x leaves, c may stand on h4, and a comes in."""
+    drawn = cluster("h1 40: a=20 | h2 20: c=16 | h3 40: x=39 | h4 60: y=1")
+    plan = scheduled(drawn, Move("x", "h3", "h4"), Move("c", "h2", "h3"), Move("a", "h1", "h2"))
+    assert [(t.move.target, t.is_hop) for t in plan.timed if t.move.vm == "c"] == [("h4", True), ("h3", False)]
+    assert plan.dropped == ()
+    assert plan.seconds == 39 + 16
 
 
 def test_members_that_must_be_apart_do_not_meet_halfway() -> None:
