@@ -9,7 +9,6 @@ from functools import cache
 
 import pytest
 
-from balancer.constraints import KINDS, Constraint, Sight
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Plan, Step
 from balancer.planning import make_plan, verify
@@ -131,10 +130,3 @@ def test_most_kinds_of_faults_are_found_in_most_plans() -> None:
         "doubled",
         "another guest",
     }
-
-
-def test_what_the_promises_are_said_to_look_at() -> None:
-    """A new promise is asked about everything until its file says what its checker looks at."""
-    said = {kind for kind in KINDS if kind.sight is not Constraint.sight}
-    assert sorted(kind.__name__ for kind in set(KINDS) - said) == ["KeepOn", "Reserve"]
-    assert Constraint().sight is Sight.EVERYTHING
