@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import inf
 from random import Random
 
@@ -22,6 +23,7 @@ MOST_STARTED = 6000  # moves, over all rules that are tried
 GOOD_ENOUGH = 1.02  # of the lower bound
 MOST_FRUITLESS = 60  # schedules in a row that are no better
 MOST_STARTED_AGAIN = 6000  # moves, over all schedules that are tried with luck
+MOST_STARTED_ASIDE = 2500  # moves, over all schedules in which one more guest steps aside
 LONG = 1.25  # times the lower bound: from here on guests may step aside to shorten the whole
 WORTH_A_DETOUR = 0.95  # of the time without it
 MOST_DETOURS, MOST_HOSTS_TRIED = 3, 3
@@ -45,7 +47,7 @@ def order(
     units = _units(moves, shapes)
     if not units:
         return Schedule()
-    slots = slots_at(units, slots_per_host)
+    slots, seconds_of = slots_at(units, slots_per_host), cache(seconds_of)  # each schedule asks anew
 
     def desk() -> Desk:
         return Desk(cluster, shapes, seconds_of, slots_per_host, slots, ready_after or {}, leaving_hosts)
@@ -84,14 +86,18 @@ def _tried_again(best: Schedule, units: Sequence[Unit], desk: Callable[[], Desk]
 def _with_detours(best: Schedule, units: Sequence[Unit], desk: Callable[[], Desk]) -> Schedule:
     """Let guests that the end hangs on step aside over another host, as far as that shortens the whole enough."""
     detours: dict[str, str] = {}
-    while len(detours) < MOST_DETOURS and best.seconds > LONG * best.seconds_at_least:
+    while best.timed and len(detours) < MOST_DETOURS and best.seconds > LONG * best.seconds_at_least:
         again = _hurried(units, _hurry(best), {})
-        found = [
-            (desk().schedule(again, patience, detours | {move.vm: host}), {move.vm: host})
+        tried = [
+            ({move.vm: host}, patience)
             for move in _waited_for(best, units)
             if move.vm not in detours
             for host in desk().hosts_to_hop_over(move)[:MOST_HOSTS_TRIED]
             for patience in (0, 2)
+        ]
+        found = [
+            (desk().schedule(again, patience, detours | detour), detour)
+            for detour, patience in tried[: max(1, MOST_STARTED_ASIDE // len(best.timed))]
         ]
         better, detour = min(found, key=lambda each: _worth(each[0]), default=(best, {}))
         if len(better.dropped) > len(best.dropped) or better.seconds > WORTH_A_DETOUR * best.seconds:
