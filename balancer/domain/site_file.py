@@ -160,6 +160,9 @@ class SiteFile(Value):
     store_secret_ref: SecretRef | None = Field(default=None, description="password of a store on a server")
     read_watts: Flag = Field(default=False, description="ask the BMCs in each cycle what their hosts draw")
     wake_deadline_seconds: Amount = 600.0
+    wake_settle_seconds: Amount = Field(
+        default=15.0, description="a host that woke has to answer for so long without a break before guests go there"
+    )
     shutdown_deadline_seconds: Amount = 300.0
     max_hosts_asleep: Count | None = None
 

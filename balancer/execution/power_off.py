@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from balancer.domain.units import in_words
 from balancer.errors import PlatformError, PowerError
 from balancer.execution.acting_site import ActingSite
@@ -10,6 +12,7 @@ from balancer.execution.limits import Limits
 from balancer.execution.report import Course, Ending, Result
 from balancer.execution.work import power_state, seconds_since_begun
 from balancer.power.base import PowerState, PowerSwitch
+from balancer.store.equipment import Equipment
 from balancer.store.journal import JournalEntry
 
 
@@ -39,11 +42,19 @@ class ShuttingDown:
         if reasons:
             self._not_asked = f"in the last moment: {'; '.join(reasons)}"
             return
+        self._remember_what_it_has()
         try:
             self._switch.shut_down()
         except PowerError as failed:
             # Refused or not, the answer alone says nothing: whether it goes down is seen.
             self._site.store.journal.remark(self.entry.id, str(failed))
+
+    def _remember_what_it_has(self) -> None:
+        """Note its pools and networks: it is not ready for guests again before it has them."""
+        with suppress(PlatformError):
+            seen = self._site.platform.observe()
+            if seen.has_host(self._host):
+                self._site.store.equipment.note(self._host, Equipment.of(seen.host(self._host)))
 
     def poll(self) -> Ending | None:
         if self._not_asked:

@@ -1,7 +1,17 @@
-"""Waking a host: it is awake when its hypervisor answers. That its chassis has power is not enough."""
+"""Waking a host: it is awake when its hypervisor answers, and ready when it is whole again.
+
+ready = its hypervisor answers, without a break for `wake_settle_seconds`; the storage pools and networks that it had
+        before it slept are there; its CPU is measured
+
+That its chassis has power is not enough. What is not measured by the deadline is a doubt, and keeps guests away by
+itself; a host that lacks a pool or a network by then stays closed.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Action
 from balancer.domain.units import in_words
 from balancer.errors import PowerError
@@ -38,6 +48,8 @@ class Waking:
         self._was_off = False
         self._asked = 0
         self._trouble = ""
+        self._comes_back = site.store.marks.of(host).asleep_by_us  # or was seen off; else there is nothing to wait for
+        self._answers_since: datetime | None = None
 
     def request(self) -> None:
         """Ask for power, unless the step only waits."""
@@ -46,13 +58,28 @@ class Waking:
 
     def poll(self) -> Ending | None:
         waited = seconds_since_begun(self._site, self.entry)
+        is_late = waited > self._site.file.wake_deadline_seconds
         if self._site.platform.answers(self._host):
+            if (self._comes_back or self._was_off) and (why_not := self._why_not_ready(is_late)):
+                return not_whole(self._site, self._host, why_not) if is_late else None
             return awake(self._site, self._host, waited if self._was_off else None)
-        if waited > self._site.file.wake_deadline_seconds:
+        self._answers_since = None
+        if is_late:
             return self._did_not_come(waited)
         if self.entry.action is Action.POWER_ON and waited > self._asked * _ASK_AGAIN_SECONDS:
             self._ask_for_power()
         return None
+
+    def _why_not_ready(self, is_late: bool) -> str:
+        """Say what guests would miss on a host that answers; empty where it is ready for them."""
+        now = self._site.now
+        self._answers_since = self._answers_since or now
+        if (now - self._answers_since).total_seconds() < self._site.file.wake_settle_seconds and not is_late:
+            return "it has not answered for long enough"
+        seen = self._site.platform.observe()
+        if lacking := lacking_on(self._site, self._host, seen):
+            return lacking
+        return "" if is_late or seen.host(self._host).cpu_used_cores is not None else "its CPU is not measured yet"
 
     def _ask_for_power(self) -> None:
         self._asked += 1
@@ -78,6 +105,23 @@ class Waking:
             return self._trouble
         state = power_state(self._site.switch_of(self._host))
         return f"its BMC says {state}, its hypervisor is silent"
+
+
+def lacking_on(site: ActingSite, host: str, seen: Cluster) -> str:
+    """Say which pools and networks a host had before it slept and has not now; empty where it has all."""
+    if not seen.has_host(host):
+        return "its hypervisor does not list it"
+    lacking = site.store.equipment.of(host).lacking_on(seen.host(host))
+    return f"it lacks what it had before it slept: {lacking}" if lacking else ""
+
+
+def not_whole(site: ActingSite, host: str, why: str) -> Ending:
+    """Leave a host closed that came back without what guests need; it leaves the power scheme."""
+    words = f"woke and answers, but {why}"
+    site.store.marks.quarantine(host, words, site.now)
+    site.store.marks.woke(host)
+    way_out = f"it stays cordoned; when that is mended: balancer power test {host}"
+    return Ending(Result.FAILED, f"{host} {words}; {way_out}", alarm=True)
 
 
 def awake(site: ActingSite, host: str, boot_seconds: float | None) -> Ending:

@@ -21,7 +21,7 @@ from balancer.execution.migration import (
     order_of,
     status_of,
 )
-from balancer.execution.power_on import awake
+from balancer.execution.power_on import awake, lacking_on, not_whole
 from balancer.execution.report import Ending, Result
 from balancer.execution.restarting import started_again
 from balancer.execution.runner import Held
@@ -210,14 +210,19 @@ def _open_again(site: ActingSite, host: str) -> None:
 
 def _power_on(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
     host = entry.step.host or ""
+    waited = seconds_since_begun(site, entry)
     if site.platform.answers(host):
+        lacking = lacking_on(site, host, site.platform.observe())
+        if lacking and waited <= site.file.wake_deadline_seconds:
+            return _say(entry, Verdict.ADOPTED, f"it answers, but {lacking}")
+        if lacking:
+            return _as_settled(entry, not_whole(site, host, lacking))
         return _as_settled(entry, awake(site, host, None))
     if _is_young(site, entry):
         return _say(entry, Verdict.ADOPTED, "it was asked for a moment ago")
     state = power_state(site.switch_of(host))
     if state is PowerState.OFF:
         return _say(entry, Verdict.UNDONE, "it is off; a new plan wakes it if it is needed")
-    waited = seconds_since_begun(site, entry)
     if waited <= site.file.wake_deadline_seconds:
         return _say(entry, Verdict.ADOPTED, "it is still waking")
     why = f"did not wake within {in_words(waited)}: its BMC says {state}, its hypervisor is silent"

@@ -48,6 +48,8 @@ class HostSpec:
     hypervisor_cores: float = 0.2
     hypervisor_memory_mib: float = 2048.0
     bmc_has_guid: bool = True
+    pools: tuple[str, ...] | None = None
+    networks: tuple[str, ...] | None = None
 
     @cached_property
     def id(self) -> str:
@@ -65,6 +67,8 @@ class HostSpec:
             power=self.power.model_copy(update={"boot_seconds": self.boot_seconds}) if self.power else None,
             migration_mib_per_s=self.migration_mib_per_s,
             may_sleep=self.may_sleep,
+            pools=self.pools,
+            networks=self.networks,
         )
 
 
@@ -149,6 +153,7 @@ class SimHost:
     since: float = 0.0
     reachable: bool = True
     never_boots: bool = False
+    lost: set[str] = field(default_factory=set)  # pools and networks that did not come up
     refuses_soft_shutdown: bool = False
     bmc_fault: BmcFault | None = None
     bmc_is_vague: bool = False

@@ -25,6 +25,9 @@ def of_host(world: World, host: SimHost, now: datetime, doubts: list[Doubt]) -> 
     name = host.spec.name
     used = _believed(host, world.cpu_on(host).used_cores, host.spec.cores, f"host:{name}", doubts)
     reading = {"id": host.spec.id, "seen_at": now, "cpu_used_cores": used, "memory_used_mib": _memory_used(world, host)}
+    if host.lost:
+        kept = {"pools": host.spec.pools, "networks": host.spec.networks}
+        reading |= {kind: tuple(n for n in names or () if n not in host.lost) for kind, names in kept.items()}
     return unseen_host(host).model_copy(update=reading)
 
 

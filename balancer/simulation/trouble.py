@@ -32,6 +32,7 @@ class Trouble:
             sick.reachable, sick.metrics, sick.bmc_of = True, Metrics.TRUE, host
             sick.never_boots = sick.refuses_soft_shutdown = sick.bmc_is_vague = False
             sick.bmc_fault = None
+            sick.lost.clear()
 
     def refuse_soft_shutdown(self, host: str) -> None:
         """Let a host ignore the request to shut down."""
@@ -42,6 +43,11 @@ class Trouble:
         """Let a host take power and never come up."""
         with self.settled():
             self.hosts[host].never_boots = True
+
+    def lose(self, host: str, name: str) -> None:
+        """Let a storage pool or a network of a host not come up."""
+        with self.settled():
+            self.hosts[host].lost.add(name)
 
     # -- BMCs
 

@@ -6,9 +6,11 @@ from datetime import datetime
 
 from balancer.store.accounts import Accounts
 from balancer.store.audit import Audit
+from balancer.store.boots import Boots
 from balancer.store.database import Database, open_database
 from balancer.store.drains import Drains
 from balancer.store.endings import Endings
+from balancer.store.equipment import Equipments
 from balancer.store.failures import Failures
 from balancer.store.glance import Glance, glance
 from balancer.store.halts import Halts
@@ -28,6 +30,8 @@ class Store:
         self._database = database
         self.journal = Journal(database)
         self.marks = Marks(database)
+        self.boots = Boots(database)
+        self.equipment = Equipments(database)
         self.lease = Lease(database)
         self.audit = Audit(database)
         self.memory = Memory(database)

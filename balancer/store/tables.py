@@ -287,3 +287,20 @@ past_migrations = Table(
     Column("cap_mib_per_s", Float),
     Column("downtime_ms", Float),
 )
+
+boots = Table(
+    "boots",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("host", String, nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("seconds", Float, nullable=False),
+)
+
+equipment = Table(
+    "equipment",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("pools", Text, nullable=False),
+    Column("networks", Text, nullable=False),
+)

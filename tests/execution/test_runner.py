@@ -238,7 +238,7 @@ class TestPower:
         assert set(results(report).values()) == {Result.DONE}
         marks = stage.store.marks.of("h3")
         assert (marks.asleep_by_us, marks.cordon) == (False, None)
-        assert marks.boot_seconds is not None and abs(marks.boot_seconds - 120) <= 2
+        assert marks.boot_seconds is not None and abs(marks.boot_seconds - 135) <= 2  # 120 to come up, 15 to settle
 
     def test_a_cordon_that_led_to_nothing_is_lifted(self, stage: Stage) -> None:
         report = stage.run(*sleep_steps("h3"))
