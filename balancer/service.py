@@ -22,7 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from balancer.cycle import Cycle, run_cycle
 from balancer.domain.plan import Mode, Plan
 from balancer.errors import BalancerError
-from balancer.execution import Runner
+from balancer.execution import Outcome, Result, Runner
 from balancer.formats import to_json
 from balancer.leadership import Leadership
 from balancer.policy import Policy, WatchedPolicy
@@ -243,7 +243,13 @@ class Service:
         """Carry a plan out beside the loop. While another one runs, or it is paused, only wake-ups are begun."""
         wanted = plan.wake_ups() if self._site.runners or self._site.why_held else plan
         if wanted.steps and not self._site.acting.why_killed:
-            self._hands.submit(self._carry_out, self._site.begin(wanted, self._in_force, while_acting=True))
+            runner = self._site.begin(wanted, self._in_force, while_acting=True, watch=self._see_to_another)
+            self._hands.submit(self._carry_out, runner)
+
+    def _see_to_another(self, outcome: Outcome) -> None:
+        """Have another host woken at once where one did not come; the rest of the plan goes on meanwhile."""
+        if outcome.step.is_waking and outcome.result is Result.FAILED:
+            self._plan_the_rest_anew()
 
     def _carry_out(self, runner: Runner) -> None:
         try:

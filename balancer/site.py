@@ -21,7 +21,7 @@ from balancer.domain.site_file import SiteFile
 from balancer.domain.units import gib
 from balancer.domain.violation import Violation, worsened
 from balancer.errors import HistoryError
-from balancer.execution import ActingSite, Events, Gate, Limits, Runner, RunReport, Settled, look, settle_the_past
+from balancer.execution import ActingSite, Events, Gate, Limits, Outcome, Runner, RunReport, Settled, look, settle_the_past
 from balancer.execution.runner import Held
 from balancer.formats import read
 from balancer.hands import Hands, HandsHere, HandsInAChild, platform_through, switch_through
@@ -157,12 +157,19 @@ class Site:
             return ()  # what is open may be another balancer's, which acts now
         return settle_the_past(self.acting, limits_of(policy), Held.by(self.runners))
 
-    def begin(self, plan: Plan, policy: Policy | InForce, while_acting: bool = False) -> Runner:
+    def begin(
+        self,
+        plan: Plan,
+        policy: Policy | InForce,
+        while_acting: bool = False,
+        watch: Callable[[Outcome], None] = lambda _: None,
+    ) -> Runner:
         """Hand a verified plan to a runner; it works when it is advanced, and holds its guests and hosts until then.
 
         Each step is looked at again under the policy in force at that moment.
 
         while_acting: nothing is begun once the policy's mode is no longer `act`; a plan of a person's is not held to it
+        watch: is told of the end of each step at once
         """
         in_force = policy.at if isinstance(policy, Policy) else policy
 
@@ -171,7 +178,7 @@ class Site:
             is_over = while_acting and policy.mode is not Mode.ACT
             return replace(limits_of(policy), stopped=_mode_now(policy) if is_over else "")
 
-        runner = Runner(self.acting, plan, gate_of(in_force), limits, events=self.events)
+        runner = Runner(self.acting, plan, gate_of(in_force), limits, watch, events=self.events)
         self.runners.append(runner)
         return runner
 

@@ -47,7 +47,7 @@ def expected(readings: pd.DataFrame, diary: Diary, cluster: Cluster, rules: Rule
     if rules.risk is None or not rules.risk or diary.is_empty:
         return by_itself
     guests = [vm for vm in by_itself.vms if vm.is_active and is_believable(vm)]
-    ahead = _foreseen(diary, guests, by_itself, rules.horizon_minutes)
+    ahead = _foreseen(diary, guests, by_itself, horizons_counted(by_itself, rules.horizon_minutes))
     if not ahead.is_known.any():
         return by_itself
     sharing = _sharing(ahead, guests, by_itself, rules.risk)
@@ -71,10 +71,10 @@ class Ahead:
     is_known: npt.NDArray[np.bool_]
 
 
-def _foreseen(diary: Diary, guests: Sequence[Vm], cluster: Cluster, horizon_minutes: float) -> Ahead:
+def _foreseen(diary: Diary, guests: Sequence[Vm], cluster: Cluster, horizons: Sequence[str]) -> Ahead:
     forecaster = Forecaster(diary, [vm.key for vm in guests], [vm.vcpus for vm in guests], cluster.taken_at)
     found = {horizon: forecaster.at(horizon) for horizon in HORIZONS}
-    counted = [found[horizon] for horizon in horizons_within(horizon_minutes)]
+    counted = [found[horizon] for horizon in horizons]
     mean = np.max([forecast.mean for forecast in counted], axis=0)
     sigma = np.max([forecast.sigma for forecast in counted], axis=0)
     is_known = (forecaster.readings >= ENOUGH_READINGS) & ~np.isnan(mean)
@@ -84,6 +84,16 @@ def _foreseen(diary: Diary, guests: Sequence[Vm], cluster: Cluster, horizon_minu
     # Not measured now: the quantile's rule has found the greatest of the window, and missing numbers mean busy.
     blind = np.array([vm.need(CPU) if vm.cpu_used_cores is None else 0.0 for vm in guests], dtype=np.float32)
     return Ahead(found, np.maximum(mean, blind), sigma, counted[-1].errors, is_known)
+
+
+def horizons_counted(cluster: Cluster, minutes: float) -> list[str]:
+    """Return the horizons that count: those of the policy, and as far ahead as the slowest sleeper takes to wake.
+
+    Whoever is needed then has to be asked now.
+    """
+    boots = [host.boot_seconds / 60 for host in cluster.hosts if host.asleep_by_us and not host.is_on]
+    boot = min((slots for slots in HORIZONS.values() if slots * SLOT_SECONDS >= max(boots, default=0.0) * 60), default=1)
+    return horizons_within(max(minutes, boot * SLOT_SECONDS / 60 if boots else 0.0))
 
 
 def horizons_within(minutes: float) -> list[str]:

@@ -132,6 +132,9 @@ class Host(Value):
     migration_mib_per_s: Amount = DEFAULT_MIGRATION_MIB_PER_S
     may_sleep: Flag | None = Field(default=None, description="absent: nobody said no, so a plan may propose it")
     sleep_blocked_by: str | None = Field(default=None, description="why it may not sleep now, although `may_sleep`")
+    quarantined: str | None = Field(
+        default=None, description="why it left the power scheme: it is woken only where no other host can be"
+    )
     wake_proven_at: Moment | None = None
     asleep_by_us: Flag = False
     boot_seconds_seen: Amount | None = Field(default=None, description="how long it took to wake, as measured")

@@ -55,6 +55,7 @@ class Because(StrEnum):
     NOT_LASTING_YET = "not_lasting_yet"
     KEPT_FOR_MAINTENANCE = "kept_for_maintenance"
     NEEDED_FOR_HEADROOM = "needed_for_headroom"
+    NEEDED_SOON = "needed_soon"
     SAVES_TOO_LITTLE = "saves_too_little"
     NOT_PUT_TO_SLEEP_BY_US = "not_put_to_sleep_by_us"
     DEFINES_SHUT_OFF_GUESTS = "defines_shut_off_guests"
@@ -104,6 +105,7 @@ _SENTENCES: dict[Because, str] = {
     Because.NOT_LASTING_YET: "what is wanted has not been wanted for long enough",
     Because.KEPT_FOR_MAINTENANCE: "is kept for maintenance",
     Because.NEEDED_FOR_HEADROOM: "without it the others would be over their headroom",
+    Because.NEEDED_SOON: "would be needed again before its power cycle has paid",
     Because.SAVES_TOO_LITTLE: "switching it off saves less than it costs",
     Because.NOT_PUT_TO_SLEEP_BY_US: "is off, though not by the balancer; balancer power wake --all wakes it",
     Because.DEFINES_SHUT_OFF_GUESTS: "defines guests that are shut off and could not start meanwhile",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -37,12 +38,28 @@ class CpuMode(StrEnum):
     HOST_PASSTHROUGH = "host-passthrough"
 
 
+def _minutes_of(horizon: str) -> float:
+    """Read `15m` or `8h`."""
+    return float(horizon[:-1]) * (60.0 if horizon.endswith("h") else 1.0)
+
+
 class Demand(Value):
     """What the balancer expects a guest to need, and how sure it is."""
 
     cpu_cores: Amount
     sigma: Amount = 0.0
     by_horizon: dict[str, Amount] = {}
+
+    def cores_within(self, minutes: float) -> float:
+        """Return the most that is expected within so many minutes: between two horizons it is on a straight line."""
+        known = sorted((_minutes_of(horizon), cores) for horizon, cores in self.by_horizon.items())
+        passed = [cores for at, cores in known if at <= minutes]
+        between = [
+            low + (high - low) * (minutes - begin) / (end - begin)
+            for (begin, low), (end, high) in pairwise(known)
+            if begin < minutes < end
+        ]
+        return max((self.cpu_cores, *passed, *between))
 
 
 class Vm(Value):

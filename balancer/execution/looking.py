@@ -110,6 +110,7 @@ def _remembered(site: ActingSite, host: Host, marks: HostMarks, states: Mapping[
     changes: dict[str, Any] = {
         "cordoned": host.cordoned or marks.cordon is not None,
         "wake_proven_at": marks.wake_proven_at,
+        "quarantined": None if marks.quarantine is None else marks.quarantine.why,
         "asleep_by_us": states.get(host.name) is HostState.STANDBY,
     }
     if entry is not None:

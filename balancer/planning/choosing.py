@@ -1,7 +1,8 @@
 """Choose what is done this cycle: what is wished for, as far as it lasts and pays; and what has to be, at once.
 
 1. What would be done freely?  If that is not worth it, nothing is wished for.
-2. Which hosts may sleep: as many as have been dispensable for long enough, those whose power cycle pays back.
+2. Which hosts may sleep: as many as have been dispensable for long enough, those whose power cycle pays back before
+   they are expected to be needed again.
 3. Which hosts are relieved: those that have been in want of it for long enough, by moves that each gain enough.
 4. If promises stay broken, or guests stay on hosts that are being emptied: only that, without waiting for anything.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from balancer.domain.cluster import Cluster
+from balancer.domain.host import CPU
 from balancer.domain.memory import Memory
 from balancer.domain.plan import Because, Kept, Wanted
 from balancer.domain.shapes import Cost, HostOn, MoveCost
@@ -24,7 +26,7 @@ from balancer.planning.question import Question, ask
 from balancer.policy.model import Policy
 from balancer.solving import Problem
 from balancer.stability.hold import WAKING, Hold, dispensable, is_about_sleep, relief_of, relieved, wanted
-from balancer.stability.payback import seconds_to_pay_back
+from balancer.stability.payback import cores_expected, seconds_to_pay_back, seconds_until_it_pays
 
 
 @dataclass(frozen=True)
@@ -143,18 +145,20 @@ class _Wishes:
     def _with_lasting_sleep(self) -> tuple[Draft, list[str], list[Kept]]:
         """Put as many hosts to sleep as have been dispensable for long enough, and wake none on a whim."""
         unpaid = self._unpaid()
-        candidates = [host for host in self._lightest_first() if host not in unpaid]
+        soon = self._needed_soon([host for host in self._lightest_first() if host not in unpaid])
+        candidates = [host for host in self._lightest_first() if host not in unpaid and host not in soon]
         wishes = [dispensable(count) for count in range(1, len(candidates) + 1)]
         lasting = sum(self._sleeping.has_lasted(wish) for wish in wishes)
         waiting = dict(zip(candidates[lasting:], wishes[lasting:], strict=True))
         kept = [_kept(f"host:{host}", Because.SAVES_TOO_LITTLE, why) for host, why in unpaid.items()]
+        kept += [_kept(f"host:{host}", Because.NEEDED_SOON, why) for host, why in soon.items()]
         kept += [
             _kept(f"host:{host}", Because.NOT_LASTING_YET, f"to sleep: {self._sleeping.said(wish)}")
             for host, wish in waiting.items()
         ]
         wishes += [WAKING] if self._free.woken else []
         may_wake = not self._free.woken or self._evening.has_lasted(WAKING)
-        if not (waiting or unpaid) and may_wake:
+        if not (waiting or unpaid or soon) and may_wake:
             return self._free, wishes, kept
         if not may_wake:
             woken = ((host, f"to wake: {self._evening.said(WAKING)}") for host in self._free.woken)
@@ -180,6 +184,24 @@ class _Wishes:
             for host, time in times.items()
             if time is not None and time > most
         }
+
+    def _needed_soon(self, asleep: Sequence[str]) -> Mapping[str, str]:
+        """Return the hosts without which the others would be full before the power cycle has paid, and what is said.
+
+        Each is asked for beside those before it. Whether a placement is found for what comes then is not asked.
+        """
+        cluster, headroom = self._free.later, self._policy.headroom
+        awake = [host.name for host in cluster.hosts if host.is_on and not host.is_being_emptied]
+        found: dict[str, str] = {}
+        for place, name in enumerate(asleep):
+            seconds = seconds_until_it_pays(self._free.cluster.host(name), self._free.cluster.active_on(name))
+            on = [cluster.host(host) for host in (*awake, *found, *asleep[place + 1 :])]
+            room = sum(dict(headroom.shares_on(host)).get(CPU, 1.0) * host.usable_cores for host in on)
+            need = cores_expected(cluster, on, seconds / 60)
+            if need > room + TOLERANCE:
+                said = f"{need:.1f} cores are expected within {in_words(seconds)}, the others have {room:.1f}"
+                found[name] = said
+        return found
 
     def _lightest_first(self) -> list[str]:
         cluster = self._free.cluster

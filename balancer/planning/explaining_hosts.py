@@ -31,6 +31,7 @@ WAYS_OUT: dict[Because, str] = {
     Because.CARRIES_IMMOVABLE: "they would have to be shut down, or made movable",
     Because.NOTHING_SAVED: "write `objectives: {least_power: {weight: 1.0}}`",
     Because.NEEDED_FOR_HEADROOM: "less load, more room on the others, or a higher `headroom`",
+    Because.NEEDED_SOON: "the forecast of its guests changes by itself; see `demand: {horizon_minutes: ...}`",
     Because.SAVES_TOO_LITTLE: "give `least_power` more weight against `even_load` and `few_moves`",
     Because.KEPT_FOR_MAINTENANCE: "`balancer host undrain` ends that",
     Because.FROZEN: "it thaws when the window of the policy closes; see `balancer policy show`",

@@ -66,8 +66,8 @@ def ask(
         else frozenset(h.name for h in cluster.hosts if h.is_on) - awake.keys(),
         may_wake=frozenset(
             host.name
-            for host in cluster.hosts
-            if may_wake(cluster, host, policy, memory) and (mending or not _is_cooling(host, memory, moment))
+            for host in _first_to_wake(cluster, policy, memory)
+            if mending or not _is_cooling(host, memory, moment)
         ),
         max_moves=budget.most_moves,
         max_mib=budget.most_mib,
@@ -215,6 +215,12 @@ def _why_not_trusted(cluster: Cluster, host: Host, policy: Policy) -> str:
     if age_days <= policy.power.trust_days:
         return ""
     return f"last on {host.wake_proven_at:%Y-%m-%d}, trusted for {policy.power.trust_days:g} days"
+
+
+def _first_to_wake(cluster: Cluster, policy: Policy, memory: Memory) -> list[Host]:
+    """Return the hosts that may be woken; one that has failed to wake is tried again only where no other is left."""
+    may = [host for host in cluster.hosts if may_wake(cluster, host, policy, memory)]
+    return [host for host in may if host.quarantined is None] or may
 
 
 def may_wake(cluster: Cluster, host: Host, policy: Policy, memory: Memory) -> bool:

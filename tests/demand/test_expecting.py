@@ -15,10 +15,10 @@ from balancer.cycle import think
 from balancer.demand.diary import EMPTY_DIARY, Diary
 from balancer.demand.expecting import expected
 from balancer.domain.cluster import Cluster
-from balancer.domain.host import CPU
+from balancer.domain.host import CPU, Host, HostState
 from balancer.domain.memory import NOTHING_REMEMBERED
 from balancer.domain.plan import Because
-from balancer.domain.vm import Vm, VmState
+from balancer.domain.vm import Demand, Vm, VmState
 from balancer.planning.question import ask
 from balancer.policy import Policy
 from tests.demand.past import MONDAY_NOON, cluster, diary, guest, noisy, readings
@@ -174,3 +174,33 @@ def test_a_host_that_others_could_only_relieve_without_their_swing_is_needed_for
     needed = [[kept.subject for kept in plan.kept if kept.because is Because.NEEDED_FOR_HEADROOM] for plan in plans]
     assert len(needed[0]) < 2
     assert needed[1] == ["host:h1", "host:h2"]
+
+
+def rising_at(minutes: float) -> Diary:
+    """Guests that need little, and much on each day from so many minutes after noon on."""
+    return diary(
+        {
+            name: lambda moment: 6.0 if moment.hour * 60 + moment.minute >= 12 * 60 + minutes else 1.0
+            for name in ("a", "b")
+        }
+    )
+
+
+def test_what_is_needed_when_a_sleeper_would_be_up_counts_now() -> None:
+    """A policy that looks five minutes ahead would ask for the host when it is needed, and that is too late."""
+    past, near = rising_at(40), Rules(horizon_minutes=5.0)
+    seen = cluster(guest("a"), guest("b"))
+    sleeper = Host(name="h9", cpu_cores=64.0, memory_mib=1024.0, state=HostState.STANDBY, asleep_by_us=True)
+    slow, quick = (
+        seen.model_copy(update={"hosts": (*seen.hosts, sleeper.model_copy(update={"boot_seconds_seen": seconds}))})
+        for seconds in (2400.0, 100.0)
+    )
+    assert expect(seen, past, near).vm("a").need(CPU) < 3.0
+    assert expect(quick, past, near).vm("a").need(CPU) < 3.0
+    assert expect(slow, past, near).vm("a").need(CPU) > 5.0
+
+
+def test_between_two_horizons_needs_are_on_a_straight_line_and_what_passed_still_counts() -> None:
+    demand = Demand(cpu_cores=1.0, by_horizon={"5m": 1.0, "15m": 3.0, "1h": 2.0, "8h": 9.0})
+    assert [demand.cores_within(minutes) for minutes in (5, 10, 15, 60, 120, 480, 600)] == [1, 2, 3, 3, 3, 9, 9]
+    assert demand.cores_within(270) == 5.5

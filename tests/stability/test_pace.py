@@ -12,6 +12,7 @@ from balancer.domain.host import Power
 from balancer.domain.memory import Memory
 from balancer.domain.outcome import outcome
 from balancer.domain.plan import Action, Because, Kept, Plan
+from balancer.domain.vm import Demand
 from balancer.formats import read
 from balancer.planning import make_plan, verify
 from balancer.policy import Policy
@@ -256,3 +257,25 @@ class TestBudget:
         assert len(plan.moves) >= 2
         assert objection in "\n".join(map(str, verify(plan, drawn, self.even(budget), memory)))
         assert where(outcome(plan, drawn)) != where(drawn)
+
+
+class TestNeededSoon:
+    """A host sleeps only if what is expected within its pay-back time still fits on the others."""
+
+    def drawn(self, eight_hours_ahead: float) -> Cluster:
+        """Two hosts of 16 cores that pay back after some 50 minutes; three guests of 8 vCPUs, idle now."""
+        watts = Power(idle_watts=90, peak_watts=200, boot_seconds=1200)
+        seen = cluster("h1 64: a=8/1 | h2 64: b=8/1 c=8/1").with_host("h1", power=watts).with_host("h2", power=watts)
+        ahead = {"5m": 1.0, "15m": 1.0, "1h": eight_hours_ahead, "8h": eight_hours_ahead}
+        vms = tuple(vm.model_copy(update={"demand": Demand(cpu_cores=1.0, by_horizon=ahead)}) for vm in seen.vms)
+        return Cluster.model_validate({**seen.model_dump(by_alias=True), "vms": [vm.model_dump() for vm in vms]})
+
+    def test_a_host_sleeps_through_a_night_that_stays_calm(self) -> None:
+        assert asleep(planned(self.drawn(1.2), SAVER, Memory())) == ["h1"]
+
+    def test_a_host_that_the_morning_needs_before_it_has_paid_stays_on(self) -> None:
+        plan = planned(self.drawn(8.0), SAVER, Memory())
+        assert asleep(plan) == []
+        why = kept(plan, "host:h1")
+        assert why.because is Because.NEEDED_SOON
+        assert "cores are expected within" in why.detail
