@@ -84,9 +84,10 @@ class Waking:
     def _ask_for_power(self) -> None:
         self._asked += 1
         switch = self._site.switch_of(self._host)
-        if switch is None or self._site.why_held(is_waking=True) or (state := power_state(switch)) is PowerState.ON:
+        if switch is None or self._site.why_held(is_waking=True):
             return
-        self._was_off = self._was_off or state is PowerState.OFF
+        # Its hypervisor is silent: a BMC that says "on" may be wrong, and to ask one that is right changes nothing.
+        self._was_off = self._was_off or power_state(switch) is PowerState.OFF
         try:
             switch.power_on()
             self._trouble = ""

@@ -33,7 +33,8 @@ class SimulatedSwitch:
         with self._server("read the power state") as server:
             if self._world.hosts[self.host].bmc_is_vague:
                 return PowerState.UNKNOWN
-            return PowerState.ON if server.has_power else PowerState.OFF
+            lie = self._world.hosts[self.host].bmc_lies
+            return PowerState.ON if (server.has_power if lie is None else lie) else PowerState.OFF
 
     def power_on(self) -> None:
         with self._server("switch on") as server:

@@ -157,6 +157,7 @@ class SimHost:
     refuses_soft_shutdown: bool = False
     bmc_fault: BmcFault | None = None
     bmc_is_vague: bool = False
+    bmc_lies: bool | None = None  # that its server has power, or that it has none, whatever is true
     metrics: Metrics = Metrics.TRUE
     absurd_value: float = 0.0
 

@@ -31,7 +31,7 @@ class Trouble:
             sick = self.hosts[host]
             sick.reachable, sick.metrics, sick.bmc_of = True, Metrics.TRUE, host
             sick.never_boots = sick.refuses_soft_shutdown = sick.bmc_is_vague = False
-            sick.bmc_fault = None
+            sick.bmc_fault = sick.bmc_lies = None
             sick.lost.clear()
 
     def refuse_soft_shutdown(self, host: str) -> None:
@@ -71,6 +71,11 @@ class Trouble:
         """Let a BMC not know whether its server has power."""
         with self.settled():
             self.hosts[host].bmc_is_vague = True
+
+    def make_bmc_lie(self, host: str, says_on: bool) -> None:
+        """Let a BMC say that its server has power, or that it has none, whatever is true."""
+        with self.settled():
+            self.hosts[host].bmc_lies = says_on
 
     def swap_bmcs(self, one: str, other: str) -> None:
         """Swap the cables of two BMCs: each now switches the other server."""

@@ -17,11 +17,12 @@ from balancer.domain.site_file import SiteFile
 from balancer.domain.violation import hard_excess
 from balancer.domain.vm import VmState
 from balancer.errors import PlatformError
+from balancer.execution import Outcome, Result
 from balancer.formats import read_text
 from balancer.platforms.base import MigrationOrder
 from balancer.platforms.simulated import SimulatedPlatform
 from balancer.policy import Policy
-from balancer.simulation.machines import GuestSpec, HostSpec, LoadCurve, constantly
+from balancer.simulation.machines import GuestSpec, HostSpec, LoadCurve, Phase, constantly
 from balancer.simulation.world import World
 from balancer.site import Site, site_from
 from balancer.store.journal import EntryState
@@ -77,10 +78,11 @@ class Town:
         homes: Mapping[str, Sequence[str]],
         policy: Policy,
         loads: Mapping[str, LoadCurve],
+        begins: datetime = NOON,
         **host: Any,
     ) -> None:
-        self.folder, self.policy = folder, policy
-        self.clock = HandSetClock(NOON)
+        self.folder, self.policy, self.begins = folder, policy, begins
+        self.clock = HandSetClock(begins)
         self.world = World(self.clock, [HostSpec(name, 16, 65536, **host) for name in homes], cluster="town")
         for name, guests in homes.items():
             for vm in guests:
@@ -89,6 +91,8 @@ class Town:
         self.platform = CountingPlatform(self.world)
         self.site = self._opened()
         self.broken: list[str] = []  # promises found broken at any moment, that were whole at first
+        self.starved: list[str] = []  # when guests got less CPU than they wanted, at the end of a cycle
+        self._is_surprised = False
 
     def _opened(self) -> Site:
         file = SiteFile.model_validate(
@@ -101,8 +105,8 @@ class Town:
         )
         site = site_from(file, self.folder, self.folder, self.clock, self.world)
         site.acting = replace(site.acting, platform=self.platform)
-        for name in self.world.hosts:
-            site.acting.store.marks.prove_wake(name, NOON)
+        for name in self.world.hosts if not site.acting.store.marks.all() else ():
+            site.acting.store.marks.prove_wake(name, self.begins)
         return site
 
     def restart(self) -> None:
@@ -118,8 +122,10 @@ class Town:
         self.site.settle(self.policy)
         cycle = run_cycle(self.site, self.policy)
         assert cycle.objections == ()
-        if cycle.safe is not None and not self.site.runners:
-            self.site.begin(cycle.plan, self.policy)
+        if cycle.safe is not None:
+            wanted = cycle.safe.wake_ups() if self.site.runners else cycle.safe
+            if wanted.steps:
+                self.site.begin(wanted, self.policy, watch=self._note_failed_wakes)
         self.act_until(begun + timedelta(seconds=self.policy.interval_seconds))
         return cycle
 
@@ -128,6 +134,9 @@ class Town:
             for runner in list(self.site.runners):
                 if not runner.advance():
                     self.site.finish(runner)
+            if self._is_surprised:
+                self._is_surprised = False
+                self._look_again_for_wakes()
             if self.site.runners:
                 self.clock.sleep(POLL_SECONDS)
                 self._look_for_broken_promises()
@@ -138,6 +147,33 @@ class Town:
         found = self.policy.violations(self.site.look())
         if hard_excess(found) > 0:
             self.broken += map(str, found)
+
+    def _note_failed_wakes(self, outcome: Outcome) -> None:
+        self._is_surprised = self._is_surprised or (outcome.step.is_waking and outcome.result is Result.FAILED)
+
+    def _look_again_for_wakes(self) -> None:
+        """Plan anew at once, as the service does where a host did not come."""
+        cycle = run_cycle(self.site, self.policy)
+        wanted = cycle.safe.wake_ups() if cycle.safe is not None else None
+        if wanted is not None and wanted.steps:
+            self.site.begin(wanted, self.policy, watch=self._note_failed_wakes)
+
+    def put_to_sleep(self, *hosts: str) -> None:
+        """Let hosts have been put to sleep by the balancer a day ago."""
+        for host in hosts:
+            self.world.cut_power(host)
+            self.site.acting.store.marks.cordon(host, "to sleep", self.clock.now())
+            self.site.acting.store.marks.fell_asleep(host, self.clock.now() - timedelta(days=1))
+
+    def is_up(self, host: str) -> bool:
+        self.world.settle()
+        return self.world.hosts[host].phase is Phase.UP
+
+    def note_the_starved(self) -> None:
+        """Look at every host whether its guests get what they want."""
+        with self.world.settled():
+            short = [n for n, host in self.world.hosts.items() if self.world.cpu_on(host).share_given < 1.0]
+        self.starved += [f"{self.clock.now():%H:%M} {name}" for name in short]
 
     def live(self, minutes: float, before_each: Callable[[], None] = lambda: None) -> list[Cycle]:
         """Live for a while."""
