@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from balancer.demand.diary import DAYS, SLOT_SECONDS, SLOTS_A_DAY, Diary, Floats, without_starts
-from balancer.demand.methods import levels, season
+from balancer.demand.methods import SATURDAY, levels, season
 
 HORIZONS: Final[Mapping[str, int]] = {"5m": 1, "15m": 3, "1h": 12, "8h": 96}
 """In slots: the next look, a host that boots, the rise of a morning, the night."""
@@ -73,9 +73,19 @@ class Forecaster:
         weights = _weights([_mean_square(error) for error in errors])
         error = sum((w * e for w, e in zip(weights, errors, strict=True)), np.zeros_like(happened))
         mean = sum((w * say for w, say in zip(weights, says, strict=True)), np.zeros_like(says[0]))
+        if self._is_of_another_kind_than_yesterday(ahead):
+            mean = np.fmax(mean, says[-1])
         variance = np.nan_to_num(_mean_square(error), nan=0.0) + SHARE_OF_OTHER_DAYS * self._spread
         sigma = np.maximum(np.sqrt(variance), LEAST_SIGMA_OF_VCPU * self._vcpus)
         return Forecast(horizon, np.maximum(mean, 0.0), sigma.astype(np.float32), error, self.readings)
+
+    def _is_of_another_kind_than_yesterday(self, ahead: int) -> bool:
+        """Whether the methods were tried on a weekend and now it is Monday, or the other way round.
+
+        A quiet Sunday does not tell them apart, and then a Monday would count for a sixth.
+        """
+        weekday = int(self._weekdays[ahead - 1])
+        return (weekday >= SATURDAY) != ((weekday - 1) % 7 >= SATURDAY)
 
     def quantiles(self, forecast: Forecast, shares: Sequence[float]) -> list[Floats]:
         """Return for each share the cores that a guest will not exceed with this probability."""
