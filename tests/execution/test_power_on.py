@@ -76,6 +76,11 @@ class TestWhenItIsAwake:
         asleep.world.heal("h3")
         assert [o.result for o in runner.run_to_end().outcomes] == [Result.DONE]
 
+    def test_a_bmc_that_says_on_of_a_silent_host_is_asked_all_the_same(self, asleep: Stage) -> None:
+        asleep.world.make_bmc_lie("h3", says_on=True)
+        assert wake(asleep).result is Result.DONE
+        assert asleep.phase("h3") == "up"
+
     def test_a_dead_bmc_is_said_in_its_own_words(self, asleep: Stage) -> None:
         asleep.world.stop_bmc("h3")
         assert "the BMC: does not answer" in wake(asleep).detail
