@@ -21,7 +21,18 @@ from balancer.domain.site_file import SiteFile
 from balancer.domain.units import gib
 from balancer.domain.violation import Violation, worsened
 from balancer.errors import HistoryError
-from balancer.execution import ActingSite, Events, Gate, Limits, Outcome, Runner, RunReport, Settled, look, settle_the_past
+from balancer.execution import (
+    ActingSite,
+    Events,
+    Gate,
+    Limits,
+    Outcome,
+    Runner,
+    RunReport,
+    Settled,
+    look,
+    settle_the_past,
+)
 from balancer.execution.runner import Held
 from balancer.formats import read
 from balancer.hands import Hands, HandsHere, HandsInAChild, platform_through, switch_through

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from balancer import accounting
@@ -20,37 +19,50 @@ from balancer.errors import BalancerError, Fault, InputError, PowerError
 from balancer.execution.power_proof import prove_power
 from balancer.leadership import leading
 from balancer.power.base import PowerState, PowerSwitch
+from balancer.reporting.power import HostPower, power_json, power_table
 from balancer.reporting.savings import savings_json, savings_table
 from balancer.settings import load_settings
 from balancer.site import limits_of
+from balancer.store import Store
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
-def status(site: SitePath = None) -> int:
+def status(
+    site: SitePath = None, format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TEXT
+) -> int:
     """Ask every BMC and hypervisor whether its host is on, and show what has been proven of it."""
     with err.status("asking every BMC ..."), the_site(site) as opened:
         names = list(opened.acting.switches)
         with ThreadPoolExecutor(max_workers=16) as pool:
             states = list(pool.map(_state_in_words, opened.acting.switches.values()))
             answers = list(pool.map(opened.acting.platform.answers, names))
-        marks = opened.acting.store.marks.all()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("host", "BMC says", "hypervisor", "asleep by the balancer since", "wake proven", "quarantined"):
-        table.add_column(title)
-    for name, said, answer in zip(names, states, answers, strict=True):
-        mark = marks.get(name)
-        table.add_row(
-            name,
-            said,
-            "answers" if answer else "silent",
-            f"{mark.asleep_since:%Y-%m-%d %H:%M}" if mark and mark.asleep_since else "",
-            f"{mark.wake_proven_at:%Y-%m-%d %H:%M}" if mark and mark.wake_proven_at else "never",
-            mark.quarantine.why if mark and mark.quarantine else "",
-        )
-    out.print(table)
+        known = [_known_of(opened.acting.store, *each) for each in zip(names, states, answers, strict=True)]
+        now = opened.clock.now()
+    if format is Format.JSON:
+        sys.stdout.write(power_json(known, now) + "\n")
+    else:
+        out.print(power_table(known, now))
     return DONE
+
+
+def _known_of(store: Store, name: str, said: str, answers: bool) -> HostPower:
+    """Put beside what is seen of a host what is remembered of it."""
+    marks, last = store.marks.of(name), store.journal.last_switched(name)
+    return HostPower(
+        host=name,
+        bmc_says=said,
+        answers=answers,
+        asleep_since=marks.asleep_since,
+        wake_proven_at=marks.wake_proven_at,
+        boot_seconds=marks.boot_seconds,
+        boots=store.boots.counts().get(name, 0),
+        last=f"{last.action.replace('_', ' ')}: {last.state}" if last else "",
+        last_at=(last.settled_at or last.at) if last else None,
+        quarantined_since=marks.quarantine.since if marks.quarantine else None,
+        quarantined_why=marks.quarantine.why if marks.quarantine else "",
+    )
 
 
 def _state_in_words(switch: PowerSwitch) -> str:

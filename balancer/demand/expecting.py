@@ -92,7 +92,9 @@ def horizons_counted(cluster: Cluster, minutes: float) -> list[str]:
     Whoever is needed then has to be asked now.
     """
     boots = [host.boot_seconds / 60 for host in cluster.hosts if host.asleep_by_us and not host.is_on]
-    boot = min((slots for slots in HORIZONS.values() if slots * SLOT_SECONDS >= max(boots, default=0.0) * 60), default=1)
+    boot = min(
+        (slots for slots in HORIZONS.values() if slots * SLOT_SECONDS >= max(boots, default=0.0) * 60), default=1
+    )
     return horizons_within(max(minutes, boot * SLOT_SECONDS / 60 if boots else 0.0))
 
 

@@ -150,6 +150,12 @@ class Journal:
         with self._database.reading("count the sleeps") as connection:
             return {host: int(times) for host, times in connection.execute(question)}
 
+    def last_switched(self, host: str) -> JournalEntry | None:
+        """Return the last step that switched a host on or off; None where none did."""
+        switching = journal.c.action.in_((Action.POWER_OFF, Action.POWER_ON)) & (journal.c.host == host)
+        found = self._find(select(journal).where(switching).order_by(journal.c.id.desc()).limit(1))
+        return found[0] if found else None
+
     def _find(self, question: Select[Any]) -> tuple[JournalEntry, ...]:
         with self._database.reading("read the journal") as connection:
             return tuple(map(_entry, connection.execute(question)))

@@ -153,6 +153,14 @@ def test_without_a_site_the_embedded_one_is_looked_at(tmp_path: Path, capsys: py
     assert capsys.readouterr().out.count("answers") == 12
 
 
+def test_the_state_of_power_is_said_for_programs_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["power", "status", "--format", "json"]) == 0
+    hosts = json.loads(capsys.readouterr().out)
+    assert hosts[0]["host"] == "hv01"
+    assert {host["proof_age_days"] for host in hosts} == {1.0}
+    assert {(host["boots"], host["quarantined_why"], host["hypervisor_answers"]) for host in hosts} == {(0, None, True)}
+
+
 def test_hosts_are_woken_from_the_site_file_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,9 +34,9 @@ SURGE = NOON + timedelta(minutes=9)
 CROWD = [f"g-{n}" for n in range(8)]
 
 
-def crowded(folder: Path, *others: str) -> Town:
-    """Eight guests on h1 that want a second host from a moment on."""
-    loads = dict.fromkeys(CROWD, lambda at: 3.0 if at >= SURGE else 0.3)
+def crowded(folder: Path, *others: str, cores: float = 3.0) -> Town:
+    """Eight guests on h1 that want more hosts from a moment on: with 3 cores each two, with 4 three."""
+    loads = dict.fromkeys(CROWD, lambda at: cores if at >= SURGE else 0.3)
     return Town(folder, {"h1": CROWD} | {host: [] for host in others}, rules(SLEEPY), loads)
 
 
@@ -50,11 +50,12 @@ def test_trap_1_a_host_with_new_guests_only_is_not_taken_for_idle(tmp_path: Path
 
 
 def test_trap_2_without_a_reserve_what_we_put_to_sleep_is_woken_and_what_others_halted_is_not(tmp_path: Path) -> None:
-    town = crowded(tmp_path, "h2", "h3", "h4")
+    town = crowded(tmp_path, "h2", "h3", "h4", cores=4.0)
     town.put_to_sleep("h2")
     for halted in ("h3", "h4"):
         town.world.cut_power(halted)
-    town.live(40)
+    cycles = town.live(40)
+    assert {host for cycle in cycles for host in cycle.plan.summary.hosts_to_wake} == {"h2"}
     assert town.done(Action.POWER_ON) == ["h2"]
     assert [host for host in town.world.hosts if town.is_up(host)] == ["h1", "h2"]
 

@@ -1,0 +1,31 @@
+"""The state of power as an operator reads it: how old a proof is, how long boots take, what went wrong last."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+
+from balancer.reporting.power import HostPower, power_json, power_table
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+WELL = HostPower("h1", "on", True, None, NOW - timedelta(days=12), 190.0, 7, "power on: done", NOW - timedelta(days=12))
+LOST = HostPower(
+    "h2", "off", False, last="power on: failed", last_at=NOW, quarantined_since=NOW, quarantined_why="did not wake"
+)
+
+
+def test_a_table_tells_the_age_of_a_proof_the_slow_boot_and_the_last_failure() -> None:
+    printed = io.StringIO()
+    Console(file=printed, width=200).print(power_table([WELL, LOST], NOW))
+    title, well, lost = printed.getvalue().splitlines()
+    assert "(12 d ago)" in well and "3 min (7)" in well and "power on: done" in well
+    assert "never" in lost and "power on: failed" in lost and "did not wake" in lost and "silent" in lost
+
+
+def test_programs_read_the_same() -> None:
+    well, lost = json.loads(power_json([WELL, LOST], NOW))
+    assert (well["proof_age_days"], well["boot_seconds_p95"], well["boots"]) == (12.0, 190.0, 7)
+    assert (lost["wake_proven_at"], lost["quarantined_why"], lost["last"]) == (None, "did not wake", "power on: failed")
