@@ -212,12 +212,7 @@ def _power_on(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
     host = entry.step.host or ""
     waited = seconds_since_begun(site, entry)
     if site.platform.answers(host):
-        lacking = lacking_on(site, host, site.platform.observe())
-        if lacking and waited <= site.file.wake_deadline_seconds:
-            return _say(entry, Verdict.ADOPTED, f"it answers, but {lacking}")
-        if lacking:
-            return _as_settled(entry, not_whole(site, host, lacking))
-        return _as_settled(entry, awake(site, host, None))
+        return _answers_again(site, entry, host, waited)
     if _is_young(site, entry):
         return _say(entry, Verdict.ADOPTED, "it was asked for a moment ago")
     state = power_state(site.switch_of(host))
@@ -228,6 +223,14 @@ def _power_on(site: ActingSite, entry: JournalEntry, limits: Limits) -> Settled:
     why = f"did not wake within {in_words(waited)}: its BMC says {state}, its hypervisor is silent"
     site.store.marks.quarantine(host, why, site.now)
     return _say(entry, Verdict.FAILED, f"{why}; go and look, then balancer power test {host}", alarm=True)
+
+
+def _answers_again(site: ActingSite, entry: JournalEntry, host: str, waited: float) -> Settled:
+    """It came back while nobody waited for it: it is ready with what it had before it slept."""
+    lacking = lacking_on(site, host, site.platform.observe())
+    if lacking and waited <= site.file.wake_deadline_seconds:
+        return _say(entry, Verdict.ADOPTED, f"it answers, but {lacking}")
+    return _as_settled(entry, not_whole(site, host, lacking) if lacking else awake(site, host, None))
 
 
 # -- marks

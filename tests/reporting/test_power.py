@@ -20,7 +20,7 @@ LOST = HostPower(
 def test_a_table_tells_the_age_of_a_proof_the_slow_boot_and_the_last_failure() -> None:
     printed = io.StringIO()
     Console(file=printed, width=200).print(power_table([WELL, LOST], NOW))
-    title, well, lost = printed.getvalue().splitlines()
+    _, well, lost = printed.getvalue().splitlines()
     assert "(12 d ago)" in well and "3 min (7)" in well and "power on: done" in well
     assert "never" in lost and "power on: failed" in lost and "did not wake" in lost and "silent" in lost
 

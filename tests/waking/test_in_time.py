@@ -10,8 +10,8 @@ import pytest
 
 from balancer.cycle import run_cycle
 from balancer.domain.plan import Action
-from balancer.store.journal import EntryState
 from balancer.simulation.machines import constantly
+from balancer.store.journal import EntryState
 from tests.demand.past import diary
 from tests.stability.town import NOON, Town, rules, swinging
 
