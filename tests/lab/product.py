@@ -7,6 +7,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +49,9 @@ class Product:
             "BALANCER_LEASE_SECONDS": str(LEASE_SECONDS),
         }
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command and leave it running."""
-        command = [sys.executable, "-m", "balancer", *arguments]
+    def start(self, *arguments: str, by_way_of: Sequence[str] = ("balancer",)) -> subprocess.Popen[str]:
+        """Start a command and leave it running; `by_way_of` another module that starts it."""
+        command = [sys.executable, "-m", *by_way_of, *arguments]
         return subprocess.Popen(
             command, env=self.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -85,9 +87,20 @@ class Product:
 
     def journal(self) -> list[tuple[str, str, str]]:
         """Return (action, subject, state) of each journal entry, oldest first, read behind the product's back."""
-        with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as db:
-            rows = db.execute("select action, step, state from journal order by id").fetchall()
+        rows = self._read("select action, step, state from journal order by id")
         return [(action, _subject(json.loads(step)), state) for action, step, state in rows]
+
+    def moves(self) -> list[tuple[str, str]]:
+        """Return (phase, state) of each move in the journal, oldest first."""
+        return self._read("select phase, state from journal where action = 'move' order by id")
+
+    def reservations(self) -> list[tuple[str, str]]:
+        """Return (guest, target) of all room that is held for a move."""
+        return self._read("select vm, target from reservations order by entry")
+
+    def _read(self, question: str) -> list[Any]:
+        with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as db:
+            return db.execute(question).fetchall()
 
 
 def _subject(step: dict[str, Any]) -> str:
