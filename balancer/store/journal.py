@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, func, insert, select, update
@@ -38,6 +39,7 @@ class Phase(StrEnum):
 
 
 UNSETTLED = (EntryState.BEGUN, EntryState.UNKNOWN)
+_STILL_OPEN = select(journal).where(journal.c.state.in_(UNSETTLED)).order_by(journal.c.id)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Journal:
         with self._database.writing(f"begin {entry.step}") as connection:
             if token is not None:
                 lease.refuse_unless_held(self._database, connection, token, entry.at)
-            written = connection.execute(insert(journal).values(**_columns(entry)))
+            written = connection.execute(insert(journal), _columns(entry))
             number = written.inserted_primary_key
             assert number is not None
             if claim is not None:
@@ -163,8 +165,7 @@ class Journal:
 
 def unsettled_in(connection: Connection) -> tuple[JournalEntry, ...]:
     """Return the steps whose end nobody has seen yet, oldest first."""
-    question = select(journal).where(journal.c.state.in_(UNSETTLED)).order_by(journal.c.id)
-    return tuple(map(_entry, connection.execute(question)))
+    return tuple(map(_entry, connection.execute(_STILL_OPEN)))
 
 
 def settle_in(connection: Connection, number: int, state: EntryState, detail: str, at: datetime) -> bool:
@@ -194,11 +195,17 @@ def _columns(entry: JournalEntry) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1024)
+def _step(written: str) -> Step:
+    """Read a step; what is open is read again before each move that begins, and a step never changes."""
+    return Step.model_validate_json(written)
+
+
 def _entry(row: Row[Any]) -> JournalEntry:
     return JournalEntry(
         at=row.at,
         plan_id=row.plan_id,
-        step=Step.model_validate_json(row.step),
+        step=_step(row.step),
         vm_id=row.vm_id,
         state=EntryState(row.state),
         detail=row.detail,

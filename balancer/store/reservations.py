@@ -80,7 +80,7 @@ def claim_in(connection: Connection, claim: Claim, entry: int) -> None:
             raise Overbooked(f"{wanted.vm} has room reserved on {other.target} already")
         if other.entry not in claim.known:
             raise Overbooked(f"room on {wanted.target} was reserved for {other.vm} a moment ago")
-    connection.execute(insert(reservations).values(**{**vars(wanted), "entry": entry}))
+    connection.execute(insert(reservations), {**vars(wanted), "entry": entry})
 
 
 def release_in(connection: Connection, *entries: int) -> None:
