@@ -195,7 +195,7 @@ def _columns(entry: JournalEntry) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)  # as many as are on their way at a time, and more
 def _step(written: str) -> Step:
     """Read a step; what is open is read again before each move that begins, and a step never changes."""
     return Step.model_validate_json(written)

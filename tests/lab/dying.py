@@ -1,11 +1,11 @@
 """`python -m tests.lab.dying PHASE ...`: balancer, killed as by kill -9 once its first move has come so far.
 
-    prepare     both ends were asked what speaks against it; nothing was written
-    request     the move is written down; the order was not sent
-    sent        the order was sent; that it was is not written
-    transfer    that it is being copied is written down
-    finalise    that the job is over is written down; who has the guest was not asked
-    complete    the move is closed, and nothing after it
+prepare     both ends were asked what speaks against it; nothing was written
+request     the move is written down; the order was not sent
+sent        the order was sent; that it was is not written
+transfer    that it is being copied is written down
+finalise    that the job is over is written down; who has the guest was not asked
+complete    the move is closed, and nothing after it
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from balancer.__main__ import main
+from balancer.cli import main
 from balancer.execution import ActingSite
 from balancer.store.endings import Endings
 from balancer.store.journal import Journal, JournalEntry, Phase

@@ -22,7 +22,7 @@ from .dying import MOMENTS
 from .guests import Counter
 from .lab import Lab
 from .product import Product
-from .test_stories import EVEN, all_still_count, start_guests
+from .test_stories import EVEN, start_guests
 
 pytestmark = pytest.mark.lab
 
@@ -96,7 +96,7 @@ def moved_over_a_line_that_is_cut(lab: Lab, site: ActingSite, is_long_enough: Ca
 
 
 def share_done(runner: Runner) -> float | None:
-    return next((each.course.share_done for each in runner.progress().running), None)
+    return next((each.course.share for each in runner.progress().running), None)
 
 
 def test_a_line_that_comes_back_soon_only_holds_a_migration_up(lab: Lab, site: ActingSite) -> None:
