@@ -495,7 +495,9 @@ class Life:
     def _check_marks(self) -> None:
         for host in HOSTS:
             marks, phase = self.stage.store.marks.of(host), self.stage.phase(host)
-            if marks.asleep_by_us != (phase is Phase.OFF):
+            # A shutdown that was given up may end after all: the host is off then, and waits for a person.
+            went_late = phase is Phase.OFF and marks.quarantine is not None
+            if marks.asleep_by_us != (phase is Phase.OFF) and not went_late:
                 raise Broken(f"{host} is {phase}, and marked asleep since {marks.asleep_since}")
             if marks.cordon and not (marks.asleep_by_us or marks.quarantine):
                 raise Broken(f"{host} stays cordoned for nothing: {marks.cordon}")
