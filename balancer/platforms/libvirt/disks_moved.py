@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
@@ -24,9 +24,18 @@ def pool_at(connection: Connection, directory: str) -> Any | None:
     return None
 
 
+def home_of(connection: Connection, disk: str) -> Any | None:
+    """Return the active pool that a disk lies in, by its path or as `pool/volume`; None where there is none."""
+    if disk.startswith("/"):
+        return pool_at(connection, str(PurePosixPath(disk).parent))
+    name = str(PurePosixPath(disk).parent)
+    pools = connection.listAllStoragePools(library().VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+    return next((pool for pool in pools if pool.name() == name), None)
+
+
 def volume_at(connection: Connection, path: str) -> Any | None:
-    """Return the volume that lies at a path; None where no pool knows of one."""
-    pool = pool_at(connection, str(PurePosixPath(path).parent))
+    """Return the volume that lies at a path, or is called `pool/volume`; None where no pool knows of one."""
+    pool = home_of(connection, path)
     if pool is None:
         return None
     pool.refresh(0)
@@ -47,11 +56,44 @@ def are_there(connection: Connection, paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(path for path in paths if volume_at(connection, path) is not None)
 
 
-def remove_disks(connection: Connection, paths: Iterable[str]) -> None:
-    """Remove what was copied from the end that has no use for it any more."""
-    for volume in (volume_at(connection, path) for path in paths):
-        if volume is not None:
+def homeless(connection: Connection, paths: Iterable[str]) -> tuple[str, ...]:
+    """Name the paths of which a host cannot say whether it has such a file: no pool of its lies there."""
+    return tuple(path for path in paths if home_of(connection, path) is None)
+
+
+def remove_disks(connection: Connection, vm_id: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """Remove what was copied from the end that has no use for it any more; say which files stay, and for whom."""
+    volumes = {path: volume for path in paths if (volume := volume_at(connection, path)) is not None}
+    needed = users_of(connection, vm_id, volumes)
+    for path, volume in volumes.items():
+        if path not in needed:
             volume.delete(0)
+    return tuple(f"{path} stays for {user}" for path, user in needed.items())
+
+
+def users_of(connection: Connection, vm_id: str, paths: Iterable[str]) -> dict[str, str]:
+    """Say of each disk that something beside its guest needs, what that is: another guest, or a disk above it."""
+    wanted = {path: path for path in paths}
+    if not wanted:
+        return {}
+    volumes = ((path, volume_at(connection, path)) for path in list(wanted))
+    wanted |= {volume.path(): path for path, volume in volumes if volume is not None}
+    return {wanted[disk]: user for disk, user in _uses(connection, vm_id) if disk in wanted}
+
+
+def _uses(connection: Connection, vm_id: str) -> Iterator[tuple[str, str]]:
+    """Yield each disk that another guest is defined with, and each that a volume lies above, with its user."""
+    libvirt = library()
+    for domain in connection.listAllDomains(0):
+        if domain.UUIDString() != vm_id:
+            for source in ElementTree.fromstring(domain.XMLDesc(0)).iterfind("devices/disk//source"):
+                pool, volume = source.get("pool"), source.get("volume")
+                yield (f"{pool}/{volume}" if pool else source.get("file") or source.get("dev") or ""), domain.name()
+    for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+        for volume in pool.listAllVolumes(0):
+            base = ElementTree.fromstring(volume.XMLDesc(0)).findtext("backingStore/path")
+            if base:
+                yield base, f"the disk {volume.path()} above it"
 
 
 def copy_disk(source: Connection, target: Connection, host: str, path: str, copied: Callable[[int], None]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from balancer.domain.site_file import SiteHost
 from balancer.errors import BalancerError, PlatformError, Prospect
 from balancer.platforms.base import MigrationOrder, MigrationStatus
-from balancer.platforms.libvirt.disks_moved import FILE_IN_THE_WAY, are_there, remove_disks
+from balancer.platforms.libvirt.disks_moved import FILE_IN_THE_WAY, are_there, homeless, remove_disks
 from balancer.platforms.libvirt.escorting import Escort
 from balancer.platforms.libvirt.jobs import BYTES_PER_MIB
 from balancer.platforms.libvirt.knock import knock
@@ -120,12 +120,18 @@ class RunningMigration:
         operation = "remove the disks that were copied"
         has_arrived = self._to.ask(operation, lambda c: runs(c, self.order.vm_id))
         if has_arrived and not self._from.ask(operation, lambda c: runs(c, self.order.vm_id)):
-            self._from.ask(operation, lambda c: remove_disks(c, self._copies))
+            kept = self._from.ask(operation, lambda c: remove_disks(c, self.order.vm_id, self._copies))
+            if kept:
+                raise PlatformError(self._source.name, operation, "; ".join(kept))
 
     def _refuse_to_copy_over_a_file(self) -> None:
+        operation = f"migrate {self.order.move.vm} with its disk"
+        unseen = self._to.ask("ask for files in the way", lambda c: homeless(c, self._copies))
+        if unseen:
+            cause = f"it has no storage pool where {unseen[0]} goes, so a file in the way would not be seen"
+            raise PlatformError(self._target.name, operation, cause, "define one there")
         there = self._to.ask("ask for files in the way", lambda c: are_there(c, self._copies))
         if there:
-            operation = f"migrate {self.order.move.vm} with its disk"
             raise PlatformError(self._target.name, operation, f"it has a file {there[0]} already", FILE_IN_THE_WAY)
 
     def _migrate(self) -> None:

@@ -5,8 +5,8 @@ The guest's side and the target's side are read apart, and compared by functions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
@@ -15,7 +15,7 @@ from balancer.domain.vm import CpuMode
 from balancer.platforms.base import MigrationOrder
 from balancer.platforms.libvirt.capabilities import host_facts
 from balancer.platforms.libvirt.definition import Definition, read_definition
-from balancer.platforms.libvirt.disks_moved import are_there, pool_at
+from balancer.platforms.libvirt.disks_moved import are_there, pool_at, users_of
 from balancer.platforms.libvirt.library import Connection, library
 from balancer.platforms.libvirt.looking import memory_free_mib, networks_of, shared_storage
 from balancer.platforms.libvirt.questions import can_give, find
@@ -52,6 +52,7 @@ class Leaving:
     base_images: tuple[str, ...] = ()
     firmware_file: str | None = None
     has_tpm: bool = False
+    disks_needed_by: Mapping[str, str] = field(default_factory=dict)  # by disk, what else needs it
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,11 @@ def _storage(order: MigrationOrder, guest: Leaving, offered: Offered) -> Iterato
             "the policy copy it (`migration: {copy_storage: all}`)"
         )
         return
+    for path, user in guest.disks_needed_by.items():
+        yield (
+            f"the disk {path} of {guest.name} is needed on {order.move.source} by {user} as well: leave it there, or "
+            "give each a disk of its own"
+        )
     for directory in offered.lacks_pools_at:
         yield f"{target} has no storage pool at {directory} for a disk of {guest.name}: define one there"
     for path in offered.files_in_the_way:
@@ -257,6 +263,7 @@ def ask_source(connection: Connection, vm_id: str, shared_paths: tuple[str, ...]
         base_images=tuple(s for source in root.iterfind(".//backingStore/source") if (s := source.get("file"))),
         firmware_file=local_firmware,
         has_tpm=root.find("devices/tpm") is not None,
+        disks_needed_by=users_of(connection, vm_id, definition.local_disks),
     )
 
 
@@ -281,7 +288,7 @@ def ask_target(connection: Connection, vm_id: str, guest: Leaving, is_active: bo
         same_name=_of_the_same_name(connection, guest.name, vm_id),
         is_active=is_active,
         lacks_pools_at=lacking,
-        files_in_the_way=are_there(connection, files),
+        files_in_the_way=are_there(connection, definition.local_disks),
         lacks_files=tuple(path for path in wanted if path not in there),
     )
 

@@ -16,6 +16,7 @@ from balancer.platforms.base import MigrationOrder
 from balancer.platforms.libvirt.disks_moved import copy_disk, remove_disks
 from balancer.platforms.libvirt.jobs import BYTES_PER_MIB
 from balancer.platforms.libvirt.library import Connection, close_quietly, library, open_connection
+from balancer.platforms.libvirt.mending import runs
 from balancer.platforms.libvirt.words import platform_error, unreached
 
 T = TypeVar("T")
@@ -40,10 +41,13 @@ class Restart:
             self._on(self._source, "shut it down", self._shut_down)
         try:
             self._copy_disks()
+            self._on(self._source, "see that it is shut off still", self._see_it_off)
             move_definition()
         except PlatformError:
             self._put_back()
             raise
+        # libvirt takes the definition from under a guest that was started in the last instant, and lets it run on.
+        self._on(self._source, "see that it does not run there", self._see_it_off)
         if self._order.options.restart:
             self._on(self._target, "start it where it has arrived", self._start)
             self.downtime_ms = 1000 * (time.monotonic() - began)
@@ -60,6 +64,12 @@ class Restart:
                 domain.shutdown()
                 next_press = time.monotonic() + SECONDS_BETWEEN_PRESSES
             time.sleep(0.2)
+
+    def _see_it_off(self, connection: Connection) -> None:
+        """Somebody may start it while its disks are copied: then they are old, and there must not be a second one."""
+        if runs(connection, self._order.vm_id):
+            cause = f"{self._order.move.vm} was started here meanwhile"
+            raise PlatformError(self._source.name, "move it shut off", cause, "move it while it runs")
 
     def _start(self, connection: Connection) -> None:
         domain = connection.lookupByUUIDString(self._order.vm_id)
@@ -87,9 +97,12 @@ class Restart:
 
     def _remove(self, host: SiteHost) -> None:
         """Remove what was copied from the end that has no use for it any more."""
-
-        if self._copied:
-            self._on(host, "remove the disks that were copied", lambda c: remove_disks(c, self._copied))
+        if not self._copied:
+            return
+        operation = "remove the disks that were copied"
+        kept = self._on(host, operation, lambda c: remove_disks(c, self._order.vm_id, self._copied))
+        if kept:
+            raise PlatformError(host.name, operation, "; ".join(kept))
 
     def _put_back(self) -> None:
         """It is where it was: the copies go, and a guest that was shut down for this is started again."""
