@@ -66,6 +66,11 @@ class Bmc(Value):
         port = self.port or (443 if self.kind == "redfish" else 623)
         return f"{self.address}:{port}" + (f"/{self.system}" if self.system else "") if self.address else ""
 
+    @property
+    def only_silence_tells(self) -> bool:
+        """Whether its host is taken for off because it is silent, without anything that has seen it lose power."""
+        return self.silence_means_off and "state" not in self.commands
+
     @model_validator(mode="after")
     def _no_key_of_another_kind(self) -> Self:
         for key in self.model_fields_set - {"kind", "deadline_seconds"}:

@@ -153,8 +153,18 @@ def _open_questions(unsettled: Iterable[JournalEntry]) -> list[Doubt]:
 
 def _with_journaled_moves(cluster: Cluster, unsettled: Iterable[JournalEntry]) -> Cluster:
     """Count a guest at both ends from the moment that its move was written down."""
-    moves = [entry.step.move for entry in unsettled if entry.step.is_move]
-    return cluster.while_moving(*(move for move in moves if _is_at_its_source(cluster, move)))
+    begun = [entry for entry in unsettled if entry.step.is_move]
+    moves = [entry.step.move for entry in begun]
+    cluster = cluster.while_moving(*(move for move in moves if _is_at_its_source(cluster, move)))
+    restarted = [entry for entry in begun if entry.step.options.restart]
+    return cluster.model_copy(update={"vms": tuple(_as_if_it_ran(vm, restarted) for vm in cluster.vms)})
+
+
+def _as_if_it_ran(vm: Vm, restarted: Iterable[JournalEntry]) -> Vm:
+    """A guest that is shut down to be moved wants its room again in a moment, whoever carries that out or did."""
+    if vm.is_active or not any(entry.concerns(vm.name, vm.id) for entry in restarted):
+        return vm
+    return vm.model_copy(update={"state": VmState.MIGRATING})
 
 
 def _with_reservations(cluster: Cluster, reserved: Iterable[Reservation]) -> Cluster:

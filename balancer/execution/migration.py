@@ -70,7 +70,9 @@ class Migration:
         ending = ending_of(self._site, self.entry, is_over, said)
         if ending is None:
             return self._in_time(status)
-        return self._with_prospect(started_again(self._site, self.entry, ending), status)
+        if self._refused is None:  # what was refused has shut nothing down: if it is off, a person wanted that
+            ending = started_again(self._site, self.entry, ending)
+        return self._with_prospect(ending, status)
 
     def _mended_in_time(self) -> Ending | None:
         """Go on with a migration that was cut; it is never given up, and after its deadline a person is told."""

@@ -149,7 +149,7 @@ def _still_running(site: ActingSite, entry: JournalEntry, limits: Limits) -> Set
 
 def _as_settled(entry: JournalEntry, ending: Ending) -> Settled:
     if ending.result is Result.DONE:
-        return _say(entry, Verdict.DONE, ending.detail)
+        return _say(entry, Verdict.DONE, ending.detail, ending.alarm)
     if ending.result is Result.UNKNOWN:
         return _say(entry, Verdict.UNKNOWN, ending.detail, ending.alarm)
     return _say(entry, Verdict.FAILED if ending.alarm else Verdict.UNDONE, ending.detail, ending.alarm)

@@ -7,13 +7,15 @@ from dataclasses import replace
 from balancer.errors import PlatformError
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.report import Ending, Result
+from balancer.execution.work import is_certainly_off
 from balancer.store.journal import JournalEntry
 
 
 def started_again(site: ActingSite, entry: JournalEntry, ending: Ending) -> Ending:
     """Start the guest of a restart that has ended, where it is defined and if it is shut off; say if that fails.
 
-    Where it is defined at both ends, or an end does not answer, nothing is started: it could run twice.
+    Where it is defined at both ends, or a host is silent that is not certainly off, nothing is started: it could run
+    twice.
     """
     if not entry.step.options.restart or ending.result not in {Result.DONE, Result.FAILED} or not site.may_act:
         return ending
@@ -22,7 +24,7 @@ def started_again(site: ActingSite, entry: JournalEntry, ending: Ending) -> Endi
         where = site.platform.whereabouts(vm_id)
         if where.active_on:
             return ending
-        if len(where.defined_on) != 1 or where.not_asked:
+        if len(where.defined_on) != 1 or not all(is_certainly_off(site, host) for host in where.not_asked):
             return _still_off(ending, "where it belongs cannot be told")
         site.platform.start_guest(vm_id, where.defined_on[0])
     except PlatformError as failed:

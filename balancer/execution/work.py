@@ -40,9 +40,16 @@ def power_state(switch: PowerSwitch | None) -> PowerState:
 
 
 def is_certainly_off(site: ActingSite, host: str) -> bool:
-    """Whether a host runs nothing: its hypervisor is silent and a BMC that was proven to be its own says off."""
+    """Whether a host runs nothing: its hypervisor is silent and a BMC that was proven to be its own says off.
+
+    Where nobody says so, and its silence has to do, that is enough of a host that was put to sleep from here: any other
+    may have lost its network and nothing else.
+    """
     switch = site.switch_of(host)
-    proof = site.store.marks.of(host).identity
+    marks, entry = site.store.marks.of(host), site.entry_of(host)
+    proof = marks.identity
+    if entry is not None and entry.bmc is not None and entry.bmc.only_silence_tells and not marks.asleep_by_us:
+        return False
     if switch is None or proof is None or proof.address != switch.address:
         return False
     return not site.platform.answers(host) and power_state(switch) is PowerState.OFF

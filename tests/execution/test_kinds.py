@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from balancer.domain.host import MEMORY
 from balancer.domain.migration import MigrationOptions
 from balancer.domain.plan import Step
-from balancer.execution import Limits, Result, Settled, Verdict, settle_the_past
-from balancer.simulation.machines import GuestSpec, GuestState, Orders, constantly
-from tests.execution.stage import Stage, move
+from balancer.errors import PlatformError
+from balancer.execution import Limits, Result, Settled, Verdict, look, settle_the_past
+from balancer.platforms.base import MigrationOrder
+from balancer.platforms.simulated import SimulatedPlatform
+from balancer.simulation.machines import GuestSpec, GuestState, Orders, Phase, constantly
+from tests.execution.stage import Stage, move, sleep_steps
 from tests.execution.test_recovery import begun
 
 POST_COPY = MigrationOptions(post_copy=True)
@@ -101,6 +105,42 @@ def test_where_it_is_defined_twice_nothing_is_started(stage: Stage) -> None:
     shut_down_at(stage, "h3")
     stage.world.leave_stale_definition("a", "h1")
     assert settled(stage).alarm
+    assert not stage.is_running("a")
+
+
+@pytest.mark.parametrize("host", ["h1", "h3"])
+def test_until_it_runs_again_its_room_is_kept(stage: Stage, host: str) -> None:
+    begun(stage, RESTARTED)
+    shut_down_at(stage, host)
+    assert look(stage.site).used(look(stage.site).host(host), MEMORY) >= 1024.0
+
+
+def test_a_host_that_sleeps_does_not_keep_it_off(stage: Stage) -> None:
+    stage.make_ready_for_sleep("h2")
+    stage.run(move("c", "h2", "h1"), *sleep_steps("h2", "move-c"))
+    assert stage.phase("h2") is Phase.OFF
+    begun(stage, RESTARTED)
+    shut_down_at(stage, "h3")
+    assert settled(stage).verdict is Verdict.DONE
+    assert stage.is_running("a")
+
+
+def test_a_host_that_may_only_have_lost_its_network_does(stage: Stage) -> None:
+    begun(stage, RESTARTED)
+    shut_down_at(stage, "h3")
+    stage.world.make_unreachable("h2")
+    assert settled(stage).alarm
+    assert not stage.is_running("a")
+
+
+def test_one_that_a_person_shut_down_before_it_was_asked_for_is_left_off(stage: Stage) -> None:
+    class ShutDownByAPerson(SimulatedPlatform):
+        def begin_migration(self, order: MigrationOrder) -> None:
+            shut_down_at(stage, "h1")
+            raise PlatformError("h1", "migrate a", "a cold migration, and the guest is shut off")
+
+    (outcome,) = stage.with_platform(ShutDownByAPerson(stage.world)).run(RESTARTED).outcomes
+    assert outcome.result is Result.FAILED
     assert not stage.is_running("a")
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from balancer.domain.host import HostState
 from balancer.domain.plan import Action
+from balancer.domain.site_file import Bmc
 from balancer.domain.vm import VmState
 from balancer.execution import look
 from balancer.execution.work import is_certainly_off
@@ -116,6 +117,17 @@ class TestCertainlyOff:
         stage.world.swap_bmcs("h3", "h2")
         stage.world.cut_power("h2")
         assert not is_certainly_off(stage.site, "h3")
+
+    def test_where_only_silence_tells_it_is_believed_of_a_host_that_was_put_to_sleep(self, stage: Stage) -> None:
+        stage.make_ready_for_sleep("h3")
+        wire = {"kind": "wake_on_lan", "mac": "52:54:00:00:00:03", "probe": "h3:22", "silence_means_off": True}
+        bmc = Bmc.model_validate(wire)
+        hosts = tuple(h.model_copy(update={"bmc": bmc}) if h.name == "h3" else h for h in stage.site.file.hosts)
+        site = replace(stage.site, file=stage.site.file.model_copy(update={"hosts": hosts}))
+        stage.world.cut_power("h3")
+        assert not is_certainly_off(site, "h3")
+        stage.store.marks.fell_asleep("h3", stage.clock.now())
+        assert is_certainly_off(site, "h3")
 
     def test_switching_a_host_off_leaves_the_proof_of_whose_bmc_it_was(self, stage: Stage) -> None:
         stage.store.marks.cordon("h3", "to sleep", NOON)
