@@ -85,6 +85,13 @@ def test_a_rise_counts_at_once(known: Diary) -> None:
     assert expect(risen, known).vm("vm0").need(CPU) > 6.0
 
 
+def test_when_all_rise_a_little_no_host_is_expected_to_need_less_than_it_does(known: Diary) -> None:
+    risen = cluster(*(guest(name, host=f"h{place % 2 + 1}", present=2.9) for place, name in enumerate(CROWD)))
+    now = expect(risen, known)
+    for host in now.hosts:
+        assert sum(vm.need(CPU) for vm in now.active_on(host.name)) + host.swing_cores >= 20 * 2.9 - 1e-3
+
+
 def test_a_guest_that_waits_needs_what_it_waits_for(known: Diary) -> None:
     starved = cluster(*(guest(name, present=2.0, wait=0.6 if name == "vm0" else None) for name in CROWD))
     assert expect(starved, known).vm("vm0").need(CPU) > 5.0

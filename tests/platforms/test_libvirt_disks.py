@@ -148,7 +148,9 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Host]:
     return found
 
 
-def move(hosts: dict[str, Host], order: MigrationOrder = ORDER, last_instant: Callable[[], None] = lambda: None) -> None:
+def move(
+    hosts: dict[str, Host], order: MigrationOrder = ORDER, last_instant: Callable[[], None] = lambda: None
+) -> None:
     """Move web as libvirt does: the definition goes, and a guest that runs by then runs on where it is."""
 
     def go() -> None:

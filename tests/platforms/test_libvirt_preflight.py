@@ -87,7 +87,11 @@ def test_each_reason_names_guest_host_cause_and_way_out(
     ("guest", "offered", "words"),
     [
         ({}, {"lacks_pools_at": ("/srv",)}, "hv2 has no storage pool at /srv for a disk of web: define one there"),
-        ({"disks_needed_by": {"/srv/web.raw": "shop"}}, {}, "is needed on hv1 by shop as well: leave it there, or give"),
+        (
+            {"disks_needed_by": {"/srv/web.raw": "shop"}},
+            {},
+            "is needed on hv1 by shop as well: leave it there, or give",
+        ),
         ({}, {"files_in_the_way": ("/srv/web.raw",)}, "if the directory is shared, name it under `shared_paths`"),
     ],
 )
