@@ -25,7 +25,7 @@ ORDER = MigrationOrder(Move("web", "hv1", "hv2"), WEB, "cold", None, MigrationOp
 RESTARTED = MigrationOrder(Move("web", "hv1", "hv2"), WEB, "cold", None, MigrationOptions(restart=True))
 
 
-class NotThere(libvirt.libvirtError):  # type: ignore[misc]
+class NotThere(libvirt.libvirtError):  # type: ignore[misc, name-defined]
     def __init__(self, code: int) -> None:
         Exception.__init__(self, "not found")
         self._code = code
