@@ -85,5 +85,6 @@ def health() -> int:
     wrong, refused = why_unhealthy(state, datetime.now(UTC)), refused_policy(state)
     role = "" if wrong else role_in_words(state)
     # A bad file is no reason to restart a service that works on under the old policy: it could not start again.
-    out.print("; ".join(filter(None, [wrong or "well", role, refused])), markup=False)
+    # One line, however narrow the screen of a health check is.
+    out.print("; ".join(filter(None, [wrong or "well", role, refused])), markup=False, soft_wrap=True)
     return ERROR if wrong else DONE
