@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from balancer.domain.host import HostState
 from balancer.domain.plan import Action, Step
 from balancer.domain.site_file import SiteFile
 from balancer.domain.vm import VmState
-from balancer.errors import Prospect, SiteError, StoreError
+from balancer.errors import Prospect, SiteError
 from balancer.execution import ActingSite, Limits, Runner, look, settle_the_past
 from balancer.execution.identity import prove_identity
 from balancer.execution.runner import Held
@@ -34,8 +34,9 @@ from balancer.simulation.world import World
 from balancer.site import gate_of
 from balancer.store import open_store
 from balancer.store.journal import EntryState
-from tests.execution.killing import ORDERS, Killed
+from tests.execution.killing import Killed
 from tests.execution.stage import NOON, Stage, plan, power
+from tests.execution.unreliable import Faults, Unreliable
 
 HOSTS = ("h1", "h2", "h3", "h4")
 MEMORY_MIB = 16384.0
@@ -56,69 +57,6 @@ IN_MEMORY = "/dev/shm"  # a disk that is never synced; what is tried here is not
 
 class Broken(AssertionError):
     """Something happened that must never happen."""
-
-
-@dataclass
-class Faults:
-    """What the store and the process will suffer next."""
-
-    rng: Random
-    store_fails: int = 0  # so many writes
-    lies: bool = False  # the next write is done, and said to have failed
-    dies_at: int | None = None
-    instants: int = 0
-    between: Callable[[], None] = lambda: None
-
-    def tick(self) -> None:
-        self.instants += 1
-        if self.dies_at is not None and self.instants >= self.dies_at:
-            self.dies_at = None
-            raise Killed
-
-    def around_writing(self, block: Any) -> Any:
-        @contextmanager
-        def writing(what: str, lazily: bool = False) -> Iterator[Any]:
-            self.tick()
-            if self.store_fails:
-                self.store_fails -= 1
-                raise StoreError("store", what, "database or disk is full")
-            with block(what, lazily) as connection:
-                yield connection
-            if self.lies:
-                self.lies = False
-                raise StoreError("store", what, "the connection was lost at the commit")
-            self.tick()
-
-        return writing
-
-
-class Unreliable:
-    """A platform or a switch whose orders are instants to die at, and whose questions take time."""
-
-    def __init__(self, real: Any, faults: Faults) -> None:
-        self._real, self._faults = real, faults
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._real, name)
-        if name == "preflight":
-            return self._slowly(found)
-        return self._deadly(found) if name in ORDERS else found
-
-    def _deadly(self, order: Any) -> Any:
-        def surrounded(*args: Any) -> Any:
-            self._faults.tick()
-            answer = order(*args)
-            self._faults.tick()
-            return answer
-
-        return surrounded
-
-    def _slowly(self, question: Any) -> Any:
-        def asked(*args: Any) -> Any:
-            self._faults.between()  # somebody else acts between the look and the order
-            return question(*args)
-
-        return asked
 
 
 @dataclass
@@ -557,3 +495,12 @@ def live(seed: int) -> Life:
         again = f"BALANCER_CHAOS_SEED={seed} pytest tests/execution/test_chaos.py -k replay -s"
         raise Broken(f"seed {seed}: {broken}\n  {told}\n{again}") from broken
     return life
+
+
+def harm(seed: int) -> str:
+    """Return what must never happen and did, in one life; empty where nothing did."""
+    try:
+        live(seed)
+    except Broken as broken:
+        return str(broken)
+    return ""
