@@ -19,7 +19,7 @@ from balancer.errors import BalancerError, Fault, InputError, PowerError
 from balancer.execution.power_proof import prove_power
 from balancer.leadership import leading
 from balancer.power.base import PowerState, PowerSwitch
-from balancer.reporting.power import HostPower, power_json, power_table
+from balancer.reporting.power import HostPower, power_json, power_text
 from balancer.reporting.savings import savings_json, savings_table
 from balancer.settings import load_settings
 from balancer.site import limits_of
@@ -43,7 +43,7 @@ def status(
     if format is Format.JSON:
         sys.stdout.write(power_json(known, now) + "\n")
     else:
-        out.print(power_table(known, now))
+        out.print(power_text(known, now))
     return DONE
 
 

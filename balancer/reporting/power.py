@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from balancer.domain.units import in_words
 
 SECONDS_A_DAY = 86400.0
+WORDS_OF_BMCS = ("on", "off", "unknown")
 TITLES = (
     "host",
     "BMC says",
@@ -40,6 +43,17 @@ class HostPower:
     quarantined_since: datetime | None = None
     quarantined_why: str = ""
 
+    @property
+    def bmc_is_heard(self) -> bool:
+        """Whether its BMC said something about its power; else `bmc_says` is why it did not."""
+        return self.bmc_says in WORDS_OF_BMCS
+
+
+def power_text(hosts: Sequence[HostPower], now: datetime) -> Group:
+    """Draw what is known, a row a host, and below it what BMCs complain of."""
+    complaints = [Text(host.bmc_says, style="yellow") for host in hosts if not host.bmc_is_heard]
+    return Group(power_table(hosts, now), *([Text("")] if complaints else []), *complaints)
+
 
 def power_table(hosts: Iterable[HostPower], now: datetime) -> Table:
     """Draw what is known, a row a host."""
@@ -49,7 +63,7 @@ def power_table(hosts: Iterable[HostPower], now: datetime) -> Table:
     for host in hosts:
         table.add_row(
             host.host,
-            host.bmc_says,
+            host.bmc_says if host.bmc_is_heard else "cannot be asked",
             "answers" if host.answers else "silent",
             f"{host.asleep_since:%Y-%m-%d %H:%M}" if host.asleep_since else "",
             _age(host.wake_proven_at, now),

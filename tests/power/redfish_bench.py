@@ -1,4 +1,4 @@
-"""A bench of BMCs that speak Redfish: sushy-tools' emulator on a loopback port, and a machine that is a file."""
+"""A bench of BMCs that speak Redfish: sushy-tools' emulator on a loopback port."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib.util
 import ipaddress
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from balancer.power.redfish import RedfishSwitch
-from tests.power.ipmi_bench import CHASSIS, GUID, PASSWORD, USER
+from tests.power.bmc_bench import GUID, PASSWORD, USER, BmcBench
 
 EMULATOR = Path(__file__).with_name("redfish_emulator.py")
 
@@ -41,14 +40,11 @@ def skip_without_emulator() -> None:
 
 
 @dataclass
-class Bench:
-    """One BMC and its machine. systems: the UUIDs of what the BMC manages; the machine is the first."""
+class Bench(BmcBench):
+    """One BMC that speaks Redfish. systems: the UUIDs of what the BMC manages; the machine is the first."""
 
-    directory: Path
-    port: int
     systems: tuple[str, ...] = (GUID,)
     watts: float | None = 143.0
-    _bmc: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def certificate(self) -> Path:
@@ -60,11 +56,7 @@ class Bench:
 
     def start(self) -> None:
         """Start the BMC and wait until it answers."""
-        (self.directory / "power").write_text("1\n")
-        (self.directory / "wishes").write_text("")
-        chassis = self.directory / "chassis.sh"
-        chassis.write_text(CHASSIS)
-        chassis.chmod(0o755)
+        self.make_machine()
         make_certificate(self.certificate, self.directory / "bmc.key")
         (self.directory / "htpasswd").write_text(f"{USER}:{_hash_of(PASSWORD)}\n")
         (self.directory / "config.json").write_text(json.dumps(self._config()))
@@ -100,31 +92,6 @@ class Bench:
             else:
                 return
         raise RuntimeError(f"the Redfish emulator does not answer: {self.log}")
-
-    def stop(self) -> None:
-        """Take the BMC away, frozen or not."""
-        if self._bmc is not None:
-            self._bmc.kill()
-            self._bmc.wait()
-            self._bmc = None
-
-    def freeze(self) -> None:
-        """Let the BMC take connections and never answer."""
-        assert self._bmc is not None
-        self._bmc.send_signal(signal.SIGSTOP)
-
-    @property
-    def has_power(self) -> bool:
-        return (self.directory / "power").read_text().strip() == "1"
-
-    @has_power.setter
-    def has_power(self, on: bool) -> None:
-        (self.directory / "power").write_text(f"{int(on)}\n")
-
-    @property
-    def wishes(self) -> list[str]:
-        """What the machine was asked for, in order."""
-        return (self.directory / "wishes").read_text().splitlines()
 
     def switch(
         self,

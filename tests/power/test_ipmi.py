@@ -19,7 +19,8 @@ from balancer.errors import PowerError
 from balancer.power.base import PowerState
 from balancer.power.identity import same_machine
 from balancer.power.ipmi import CALL, IpmiSwitch
-from tests.power.ipmi_bench import GUID, PASSWORD, USER, Bench, bench
+from tests.power.bmc_bench import GUID, PASSWORD, USER
+from tests.power.ipmi_bench import Bench, bench
 
 
 @pytest.fixture
@@ -59,18 +60,6 @@ def test_a_bmc_that_hangs_costs_no_more_than_the_deadline(bmc: Bench) -> None:
 def test_a_name_that_nobody_knows_is_named() -> None:
     switch = IpmiSwitch("hv1", "bmc.invalid", None, USER, SecretStr(PASSWORD))
     assert "the name bmc.invalid:623 cannot be looked up" in words_of(switch)
-
-
-def test_a_host_that_is_on_is_not_asked_to_go_on_again(bmc: Bench) -> None:
-    bmc.switch().power_on()
-    assert bmc.wishes == []
-
-
-def test_a_host_that_is_off_is_not_shut_down_again(bmc: Bench) -> None:
-    bmc.has_power = False
-    bmc.switch().shut_down()
-    bmc.switch().cut_power()
-    assert bmc.wishes == []
 
 
 def test_the_guid_is_the_uuid_that_the_site_gave_the_bmc(bmc: Bench) -> None:

@@ -15,7 +15,7 @@ from balancer.errors import PowerError
 from balancer.power.base import PowerState
 from balancer.power.redfish import CALL, RedfishSwitch
 from balancer.power.redfish_words import words_for
-from tests.power.ipmi_bench import GUID, PASSWORD, USER
+from tests.power.bmc_bench import GUID, PASSWORD, USER
 from tests.power.redfish_bench import Bench, bench, free_tcp_port
 
 OTHER = "b1234567-89ab-4def-a123-456789abcdef"
@@ -63,25 +63,6 @@ def test_a_closed_port_is_called_that_at_once() -> None:
 def test_a_name_that_nobody_knows_is_named() -> None:
     switch = RedfishSwitch("hv1", "bmc.invalid", None, USER, SecretStr(PASSWORD))
     assert "the name bmc.invalid:443 cannot be looked up" in words_of(switch)
-
-
-def test_a_host_that_is_on_is_not_asked_to_go_on_again(bmc: Bench) -> None:
-    bmc.switch().power_on()
-    assert bmc.wishes == []
-
-
-def test_a_host_that_is_off_is_not_shut_down_again(bmc: Bench) -> None:
-    bmc.has_power = False
-    bmc.switch().shut_down()
-    bmc.switch().cut_power()
-    assert bmc.wishes == []
-
-
-def test_soft_and_hard_are_told_apart(bmc: Bench) -> None:
-    bmc.switch().shut_down()
-    bmc.has_power = True
-    bmc.switch().cut_power()
-    assert bmc.wishes == ["shutdown", "power 0"]
 
 
 def test_the_guid_is_the_uuid_of_the_system(bmc: Bench) -> None:

@@ -11,10 +11,10 @@ from balancer.solving import Effort, Problem, find_placement
 from balancer.solving.lowering import arrays_of
 from balancer.solving.score import Solution, excess_of, load_of, score
 from balancer.solving.state import State
-from balancer.solving.swaps import swap, swap_changes
 from tests.solving.outright import best_outright, is_legal
 from tests.solving.outright import excess_of as excess_of_cluster
 from tests.solving.tiny import random_problem
+from tests.solving.walks import swaps_from_today
 
 BY_SEARCH = Effort(exact_binaries=0, restarts=3)
 middling = st.builds(random_problem, st.integers(0, 10_000), st.integers(3, 6), st.integers(6, 16), st.just(BY_SEARCH))
@@ -70,21 +70,10 @@ def test_each_change_is_what_the_score_says(problem: Problem, seed: int) -> None
 @given(middling)
 def test_each_swap_is_legal_and_changes_what_was_said(problem: Problem) -> None:
     arrays = arrays_of(problem)
-    for here in range(len(arrays.hosts)):
-        state = State(arrays, Solution.today(arrays))
-        units = np.flatnonzero((state.at == here) & ~arrays.held)
-        others = np.flatnonzero((state.at != here) & ~arrays.held & state.on[state.at])
-        changes = swap_changes(state, here, units, others) if state.on[here] else np.empty((0, 0))
-        legal = np.argwhere(np.isfinite(changes))
-        if not len(legal):
-            continue
-        row, column = (int(i) for i in legal[here % len(legal)])
-        before = score(arrays, state.solution())
-        swap(state, int(units[row]), int(others[column]))
-        after = score(arrays, state.solution())
-        assert after.cost - before.cost == pytest.approx(changes[row, column], abs=1e-9)
-        assert excess_of(arrays, state.solution()) <= before.excess + 1e-9
-        assert state.guests_left >= 0 and state.mib_left >= -1e-6
+    for made in swaps_from_today(arrays):
+        assert made.after.cost - made.before.cost == pytest.approx(made.said, abs=1e-9)
+        assert excess_of(arrays, made.state.solution()) <= made.before.excess + 1e-9
+        assert made.state.guests_left >= 0 and made.state.mib_left >= -1e-6
 
 
 def test_the_same_problem_has_the_same_answer() -> None:

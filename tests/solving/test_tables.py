@@ -20,12 +20,12 @@ from balancer.solving.lowering import arrays_of
 from balancer.solving.pods import parts_of_problem, pods_of
 from balancer.solving.score import Solution, score
 from balancer.solving.state import State
-from balancer.solving.swaps import swap, swap_changes
 from balancer.solving.tables import above_envelope, envelope, tables_of
 from tests.drawing import cluster
 from tests.solving.outright import best_outright, cost_of
 from tests.solving.outright import excess_of as excess_of_cluster
 from tests.solving.tiny import random_problem, random_wishes
+from tests.solving.walks import swaps_from_today
 
 BY_SEARCH = Effort(exact_binaries=0, restarts=3)
 
@@ -134,20 +134,8 @@ def test_each_change_is_what_the_score_says(problem: Problem, seed: int) -> None
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(middling)
 def test_each_swap_changes_what_was_said(problem: Problem) -> None:
-    arrays = arrays_of(problem)
-    for here in range(len(arrays.hosts)):
-        state = State(arrays, Solution.today(arrays))
-        units = np.flatnonzero((state.at == here) & ~arrays.held)
-        others = np.flatnonzero((state.at != here) & ~arrays.held & state.on[state.at])
-        changes = swap_changes(state, here, units, others) if state.on[here] else np.empty((0, 0))
-        legal = np.argwhere(np.isfinite(changes))
-        if not len(legal):
-            continue
-        row, column = (int(i) for i in legal[here % len(legal)])
-        before = score(arrays, state.solution())
-        swap(state, int(units[row]), int(others[column]))
-        after = score(arrays, state.solution())
-        assert after.cost - before.cost == pytest.approx(changes[row, column], abs=1e-9)
+    for made in swaps_from_today(arrays_of(problem)):
+        assert made.after.cost - made.before.cost == pytest.approx(made.said, abs=1e-9)
 
 
 def test_a_host_that_lists_none_of_a_resource_does_not_draw_those_who_need_it() -> None:
