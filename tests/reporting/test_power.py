@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
-from balancer.reporting.power import HostPower, power_json, power_table
+from balancer.reporting.power import HostPower, power_json, power_text
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 WELL = HostPower("h1", "on", True, None, NOW - timedelta(days=12), 190.0, 7, "power on: done", NOW - timedelta(days=12))
@@ -19,10 +19,19 @@ LOST = HostPower(
 
 def test_a_table_tells_the_age_of_a_proof_the_slow_boot_and_the_last_failure() -> None:
     printed = io.StringIO()
-    Console(file=printed, width=200).print(power_table([WELL, LOST], NOW))
+    Console(file=printed, width=200).print(power_text([WELL, LOST], NOW))
     _, well, lost = printed.getvalue().splitlines()
     assert "(12 d ago)" in well and "3 min (7)" in well and "power on: done" in well
     assert "never" in lost and "power on: failed" in lost and "did not wake" in lost and "silent" in lost
+
+
+def test_why_a_bmc_cannot_be_asked_stands_below_the_table() -> None:
+    printed = io.StringIO()
+    deaf = HostPower("h3", "h3: asking whether it has power: no answer from 10.0.0.3:623", False)
+    Console(file=printed, width=200).print(power_text([WELL, deaf], NOW))
+    _, _, row, empty, why = printed.getvalue().splitlines()
+    assert row.split()[:4] == ["h3", "cannot", "be", "asked"] and not empty.strip()
+    assert why == "h3: asking whether it has power: no answer from 10.0.0.3:623"
 
 
 def test_programs_read_the_same() -> None:
