@@ -1,6 +1,6 @@
 """Keep some hosts on, or not too many.
 
-number of these hosts that are on, and not being emptied >= at_least, or at_least_share of them
+number of these hosts that are on, answer and are not being emptied >= at_least, or at_least_share of them
 number of these hosts that are on                        <= at_most
 
 With `across` it holds in each domain (each rack, each site) by itself.
@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from balancer.constraints.base import Constraint
 from balancer.constraints.selectors import OnHosts
 from balancer.domain.cluster import Cluster
+from balancer.domain.host import HostState
 from balancer.domain.shapes import HostsOn, Shape
 from balancer.domain.value import Count, Name, Share
 from balancer.domain.violation import Unit, Violation
@@ -86,7 +87,7 @@ class KeepOn(OnHosts, Constraint):
         if missing + extra == 0:
             return None
         wanted = f"at least {least}" if missing else f"at most {self.at_most}"
-        but = f", {on - there} of them to be emptied" if missing and on > there else ""
+        but = f", {on - there} of them to be emptied or silent" if missing and on > there else ""
         here = f" in {self.across} {domain}" if self.across else ""
         detail = f"{on} of the {len(hosts)} hosts {self.said_hosts()}{here} are on{but}, wanted are {wanted}"
         subject = f"group:{self.said_hosts()}" + (f" in {domain}" if self.across else "")
@@ -106,8 +107,12 @@ class KeepOn(OnHosts, Constraint):
 
     @staticmethod
     def _serving(cluster: Cluster, hosts: frozenset[str]) -> frozenset[str]:
-        """Return the hosts that can be counted on: one that is drained may be switched off by hand at any moment."""
-        return frozenset(name for name in hosts if not cluster.host(name).is_being_emptied)
+        """Return the hosts that can be counted on.
+
+        One that is drained may be switched off by hand at any moment; one that does not answer may have died long ago.
+        """
+        chosen = (cluster.host(name) for name in hosts)
+        return frozenset(h.name for h in chosen if not h.is_being_emptied and h.state is not HostState.UNREACHABLE)
 
     def _least(self, hosts: frozenset[str], serving: frozenset[str]) -> int:
         """Return how many have to be on. A host that is gone for good cannot be kept on."""

@@ -180,7 +180,7 @@ def test_a_host_that_is_worked_on_is_not_counted_on_for_a_quorum(state: HostStat
     assert on(carried_out(drawn, SAVE, quorum)) == ["h1", "h2", "h3", "h4"]
     short = cluster("h1 64: | h2 64 standby: | h3 64: a=8 | h4 64: b=8").with_host("h1", state=state, drained=True)
     (broken,) = quorum.violations(short)
-    assert broken.detail == "3 of the 4 hosts h* are on, 1 of them to be emptied, wanted are at least 3"
+    assert broken.detail == "3 of the 4 hosts h* are on, 1 of them to be emptied or silent, wanted are at least 3"
     assert on(carried_out(short, SAVE, quorum)) == ["h1", "h2", "h3", "h4"]
 
 
@@ -188,6 +188,15 @@ def test_a_host_that_is_worked_on_draws_power_all_the_same() -> None:
     few = KeepOn(kind="keep_on", hosts=("h*",), at_most=2)
     drawn = cluster("h1 64: | h2 64: a=8 | h3 64:").with_host("h1", state=HostState.DRAINING, drained=True)
     assert on(carried_out(drawn, EVEN, few)) == ["h1", "h2"]
+
+
+def test_a_host_that_does_not_answer_is_no_part_of_a_quorum_and_another_is_woken() -> None:
+    quorum = KeepOn(kind="keep_on", hosts=("h*",), at_least=2)
+    drawn = cluster("h1 64: a=8 | h2 64 unreachable: | h3 64 standby:")
+    (broken,) = quorum.violations(drawn)
+    assert broken.excess > 0
+    assert on(carried_out(drawn, SAVE, quorum)) == ["h1", "h2", "h3"]
+    assert quorum.violations(cluster("h1 64: a=8 | h2 64 unreachable:")) == [], "what is gone cannot be kept on"
 
 
 def test_a_share_of_each_rack_stays_on() -> None:
