@@ -131,16 +131,25 @@ class Desk:
     def _start_but(self, waiting: list[Unit], patience: int) -> list[Unit]:
         still: list[Unit] = []
         kept_free: set[str] = set()
+        full = self._full()
         for unit in waiting:
-            targets = {move.target for move in unit}
-            if targets.isdisjoint(kept_free) and self._may_start(unit):
+            if len(unit) == 1 and (unit[0].source in full or unit[0].target in full):  # most units, most of the time
+                starts = False
+            else:
+                starts = kept_free.isdisjoint(move.target for move in unit) and self._may_start(unit)
+            if starts:
                 for move in unit:
                     self._start(move, unit[0].vm, move.target != self.wanted[move.vm].target)
+                full = self._full()
                 continue
             if len(still) < patience:
-                kept_free |= targets
+                kept_free |= {move.target for move in unit}
             still.append(unit)
         return still
+
+    def _full(self) -> set[str]:
+        """Return the hosts that have no slot left for one more."""
+        return {host for host, busy in self.busy.items() if busy >= max(self.slots, 1)}
 
     def _may_start(self, unit: Unit) -> bool:
         hosts: dict[str, int] = defaultdict(int)
