@@ -11,10 +11,10 @@ run: $(VENV)/.for-use
 	$(BIN)/balancer run
 
 # On a crowded machine an emulated guest may stand still after a migration, once in some hundred: a lab test may try twice,
-# and says so (`RERUN`).
-LAB_TESTS := $(BIN)/pytest -q --reruns 1 --durations=10
+# and says so (`RERUN`). Two labs side by side, since most of a lab's time is waiting.
+LAB_TESTS := $(BIN)/pytest -q --reruns 1 --durations=10 --numprocesses 2 --dist loadfile
 
-# As many processes as there are cores, each with whole files, since some of these share a server. The lab is one machine.
+# As many processes as there are cores, each with whole files, since some of these share a server.
 FAST_TESTS := $(BIN)/pytest -q --numprocesses auto --dist loadfile
 
 test: lint

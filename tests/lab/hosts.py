@@ -215,6 +215,14 @@ def answers(host: Host) -> bool:
     return True
 
 
+def last_words(host: Host) -> str:
+    """What its programs said last, and which of libvirtd's threads wait for what."""
+    said = (host.directory / "host.log").read_text(errors="replace").splitlines()[-20:]
+    tasks = [task for pid in libvirtd_pids(host) for task in Path(f"/proc/{pid}/task").iterdir()]
+    waits = [f"{(task / 'comm').read_text().strip()}: {(task / 'wchan').read_text()}" for task in tasks]
+    return "\n".join([*said, *waits])
+
+
 def remove_hooks(host: Host) -> bool:
     """Says whether there were any: libvirtd fails on a hook that it saw when it started and that is gone now."""
     left = list((host.etc / "hooks").iterdir())

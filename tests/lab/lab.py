@@ -302,8 +302,10 @@ class Lab:
 
     def wait_for_host(self, host: str, timeout: float = 60) -> None:
         """Until its libvirtd answers."""
-        log = self.host(host).directory / "host.log"
-        wait_until(lambda: hosts.answers(self.host(host)), timeout, f"an answer from libvirtd on {host} (see {log})")
+        try:
+            wait_until(lambda: hosts.answers(self.host(host)), timeout, f"an answer from libvirtd on {host}")
+        except LabError as error:
+            raise LabError(f"{error}; it said:\n{hosts.last_words(self.host(host))}") from error
 
     def power_on(self, host: str) -> None:
         """By hand, past the BMC; returns when its libvirtd answers."""

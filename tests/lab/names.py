@@ -1,12 +1,14 @@
 """What a lab calls itself on the machine. By these names leftovers are found, so they are fixed and not drawn by lot.
 
-One lab at a time is the rule. Who needs another beside it gives it a number: BALANCER_LAB_NUMBER=1 ... 9.
+One lab at a time is the rule. Who needs another beside it gives it a number: BALANCER_LAB_NUMBER=1 ... 9. Tests that
+are shared out among processes have one each, from that number on.
 """
 
 import os
 from pathlib import Path
 
-NUMBER = int(os.environ.get("BALANCER_LAB_NUMBER", "0"))
+TEST_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+NUMBER = int(os.environ.get("BALANCER_LAB_NUMBER", "0")) + TEST_PROCESS
 LAB = f"balancer-lab{NUMBER or ''}"
 
 PREFIX = f"{LAB}-"
