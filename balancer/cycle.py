@@ -62,7 +62,7 @@ def look_and_expect(site: Site, policy: Policy) -> Cluster:
     site.history.record(seen)
     readings = site.readings_since(policy.demand.window_minutes)
     diary = site.diary(seen) if policy.demand.risk else EMPTY_DIARY
-    return expected(readings, diary, seen, policy.demand)
+    return expected(readings, diary, seen, policy.demand, policy.zone)
 
 
 def think(seen: Cluster, policy: Policy, memory: Memory) -> Cycle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Final, Protocol
 
 import numpy as np
@@ -37,17 +38,20 @@ class Rules(Protocol):
     def horizon_minutes(self) -> float: ...
 
 
-def expected(readings: pd.DataFrame, diary: Diary, cluster: Cluster, rules: Rules) -> Cluster:
+def expected(readings: pd.DataFrame, diary: Diary, cluster: Cluster, rules: Rules, zone: tzinfo = UTC) -> Cluster:
     """Fill in what each guest is expected to need, each by itself or all at a risk, as the policy has it.
 
     Without a risk, and for guests that nothing is known of, it is the quantile of the window (`expected_demand`).
+
+    zone: where the guests' people live; weekdays and hours of a season are theirs
     """
     doubts = doubts_about_readings(readings, cluster)
     by_itself = expected_demand(readings, cluster, rules.window_minutes, rules.quantile, doubts)
     if rules.risk is None or not rules.risk or diary.is_empty:
         return by_itself
     guests = [vm for vm in by_itself.vms if vm.is_active and is_believable(vm)]
-    ahead = _foreseen(diary, guests, by_itself, horizons_counted(by_itself, rules.horizon_minutes))
+    forecaster = Forecaster(diary, [vm.key for vm in guests], [vm.vcpus for vm in guests], cluster.taken_at, zone)
+    ahead = _foreseen(forecaster, guests, horizons_counted(by_itself, rules.horizon_minutes))
     if not ahead.is_known.any():
         return by_itself
     sharing = _sharing(ahead, guests, by_itself, rules.risk)
@@ -97,8 +101,7 @@ class Ahead:
     is_known: npt.NDArray[np.bool_]
 
 
-def _foreseen(diary: Diary, guests: Sequence[Vm], cluster: Cluster, horizons: Sequence[str]) -> Ahead:
-    forecaster = Forecaster(diary, [vm.key for vm in guests], [vm.vcpus for vm in guests], cluster.taken_at)
+def _foreseen(forecaster: Forecaster, guests: Sequence[Vm], horizons: Sequence[str]) -> Ahead:
     found = {horizon: forecaster.at(horizon) for horizon in HORIZONS}
     counted = [found[horizon] for horizon in horizons]
     mean = np.max([forecast.mean for forecast in counted], axis=0)

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from balancer.demand.diary import DAYS, SLOT_SECONDS, SLOTS_A_DAY, Diary, Floats, without_starts
+from balancer.demand.diary import DAYS, SLOTS_A_DAY, Diary, Floats, without_starts
 from balancer.demand.methods import SATURDAY, levels, season
+from balancer.demand.wall_clock import by_the_wall_clock, slots_turned, weekdays_after
 
 HORIZONS: Final[Mapping[str, int]] = {"5m": 1, "15m": 3, "1h": 12, "8h": 96}
 """In slots: the next look, a host that boots, the rise of a morning, the night."""
@@ -47,10 +48,13 @@ class Forecast:
 class Forecaster:
     """Forecasts for some guests as of now: what all horizons share is found once."""
 
-    def __init__(self, diary: Diary, keys: Sequence[str], vcpus: Sequence[int], now: datetime) -> None:
+    def __init__(
+        self, diary: Diary, keys: Sequence[str], vcpus: Sequence[int], now: datetime, zone: tzinfo = UTC
+    ) -> None:
         self._vcpus = np.array(vcpus, dtype=np.float32)
-        self._cores = without_starts(diary.of(keys, DAYS * SLOTS_A_DAY))
-        weekdays = _weekdays_after(now)
+        self._now, self._zone = now, zone
+        self._cores = by_the_wall_clock(without_starts(diary.of(keys, DAYS * SLOTS_A_DAY)), now, zone)
+        weekdays = weekdays_after(now, zone)
         yesterdays = (weekdays - 1) % 7
         self._levels = levels(self._cores[-(2 * SLOTS_A_DAY + LONGEST) :])
         self._season_of_last_day = season(self._cores[:-SLOTS_A_DAY], yesterdays)
@@ -68,24 +72,34 @@ class Forecaster:
             says.append(level[-1])
         slow = self._levels["half a day"]
         errors.append(happened - _filled(self._season_of_last_day, slow[-SLOTS_A_DAY - ahead : -ahead]))
-        to_come = season(self._cores[SLOTS_A_DAY:], self._weekdays, slice(ahead - 1, ahead))
+        then = max(1, ahead + slots_turned(self._now, ahead, self._zone))
+        to_come = season(self._cores[SLOTS_A_DAY:], self._weekdays, slice(then - 1, then))
         says.append(_filled(to_come[0], slow[-1]))
         weights = _weights([_mean_square(error) for error in errors])
         error = sum((w * e for w, e in zip(weights, errors, strict=True)), np.zeros_like(happened))
         mean = sum((w * say for w, say in zip(weights, says, strict=True)), np.zeros_like(says[0]))
-        if self._is_of_another_kind_than_yesterday(ahead):
-            mean = np.fmax(mean, says[-1])
+        if self._is_of_another_kind_than_yesterday(then):
+            mean = self._risen(mean, to_come[0])
         variance = np.nan_to_num(_mean_square(error), nan=0.0) + SHARE_OF_OTHER_DAYS * self._spread
         sigma = np.maximum(np.sqrt(variance), LEAST_SIGMA_OF_VCPU * self._vcpus)
         return Forecast(horizon, np.maximum(mean, 0.0), sigma.astype(np.float32), error, self.readings)
 
-    def _is_of_another_kind_than_yesterday(self, ahead: int) -> bool:
-        """Whether the methods were tried on a weekend and now it is Monday, or the other way round.
+    def _is_of_another_kind_than_yesterday(self, then: int) -> bool:
+        """Whether the methods were tried on a weekend and then it is Monday, or the other way round.
 
         A quiet Sunday does not tell them apart, and then a Monday would count for a sixth.
         """
-        weekday = int(self._weekdays[ahead - 1])
+        weekday = int(self._weekdays[then - 1])
         return (weekday >= SATURDAY) != ((weekday - 1) % 7 >= SATURDAY)
+
+    def _risen(self, mean: Floats, season_then: Floats) -> Floats:
+        """Return the mean, and by how much the season rises until then in full, up to the season itself.
+
+        The season alone would contradict what is seen: who has not come on this Monday need not be expected all day.
+        """
+        rise = season_then - _filled(self._season_of_last_day[-1], season_then)
+        risen: Floats = np.fmax(mean, np.fmin(season_then, mean + np.maximum(rise, 0.0)))
+        return risen
 
     def quantiles(self, forecast: Forecast, shares: Sequence[float]) -> list[Floats]:
         """Return for each share the cores that a guest will not exceed with this probability."""
@@ -122,12 +136,6 @@ class Forecaster:
         share = {1: 0.0, 3: 0.1, 12: 0.2}.get(ahead, 0.8)
         rows = np.concatenate([np.arange(len(self._cores) - SLOTS_A_DAY, len(self._cores)), *same_time])
         return self._cores[rows], np.concatenate([lately, share * _normal(fading)])
-
-
-def _weekdays_after(now: datetime) -> npt.NDArray[np.int64]:
-    """Return the weekday of each slot of the 24 hours to come."""
-    seconds = now.timestamp() + SLOT_SECONDS * np.arange(1, SLOTS_A_DAY + 1)
-    return ((seconds // 86_400).astype(np.int64) + 3) % 7  # 1 January 1970 was a Thursday
 
 
 def _filled(wanted: Floats, otherwise: Floats) -> Floats:

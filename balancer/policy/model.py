@@ -240,7 +240,9 @@ class Policy(Sections):
         examples=[[{"kind": "apart", "name": "db-apart", "vms": ["db1", "db2"]}]],
     )
     time_zone: Zone = Field(
-        default="UTC", description="of the windows that name none: an IANA name", examples=["Europe/Rome"]
+        default="UTC",
+        description="of the windows that name none, and of the weekdays and hours that forecasts go by: an IANA name",
+        examples=["Europe/Rome"],
     )
     holidays: tuple[Date, ...] = Field(
         default=(),
@@ -299,7 +301,12 @@ class Policy(Sections):
 
     def is_open(self, window: str, moment: datetime) -> bool:
         """Whether a window of this policy is open at a moment."""
-        return window in self.windows and self.windows[window].holds(moment, ZoneInfo(self.time_zone), self.holidays)
+        return window in self.windows and self.windows[window].holds(moment, self.zone, self.holidays)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone that windows and forecasts go by."""
+        return ZoneInfo(self.time_zone)
 
     def windows_open(self, moment: datetime) -> tuple[str, ...]:
         """Return the windows that are open at a moment, in the order of the file."""
