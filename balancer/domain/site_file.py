@@ -119,9 +119,13 @@ class HistoryChoice(Value):
 
 
 class OwnQueries(Value):
-    """PromQL of one's own; `{w}` stands for the window of a rate."""
+    """Queries of one's own, in the words of the server.
 
-    guest_label: Name | None = Field(default=None, description="label that holds a guest's name or UUID")
+    prometheus: PromQL, `{w}` stands for the window of a rate
+    influx: InfluxQL, `{when}` stands for the time that is asked for, `{slots}` for the grouping by time
+    """
+
+    guest_label: Name | None = Field(default=None, description="label or tag that holds a guest's name or UUID")
     guest_cores: str | None = None
     guest_wait_share: str | None = None
     guest_memory_mib: str | None = None
@@ -129,23 +133,60 @@ class OwnQueries(Value):
     host_cores: str | None = None
     host_memory_mib: str | None = None
 
+    @property
+    def written(self) -> dict[str, str]:
+        """The queries that somebody wrote, by what they ask for."""
+        said = self.model_dump(exclude_none=True, exclude={"guest_label", "host_label"})
+        return {name: str(query) for name, query in said.items()}
+
+
+EXPORTERS: Final[dict[str, tuple[str, ...]]] = {
+    "prometheus": ("node-exporter", "libvirt-exporter", "telegraf"),
+    "influx": ("telegraf", "balancer"),
+}
+
 
 class SourceChoice(Value):
     """A server that has readings which the balancer has not kept itself."""
 
-    kind: Literal["prometheus"] = Field(description="prometheus: VictoriaMetrics too")
+    kind: Literal["prometheus", "influx"] = Field(
+        description="prometheus: VictoriaMetrics too | influx: InfluxDB 1, 2 and 3, by InfluxQL"
+    )
     url: str
-    exporter: Literal["node-exporter", "libvirt-exporter", "telegraf"] | None = Field(
-        default=None, description="whose metrics it holds: the queries are ready"
+    exporter: Literal["node-exporter", "libvirt-exporter", "telegraf", "balancer"] | None = Field(
+        default=None,
+        description="who wrote what it holds: the queries are ready. balancer: what `history` of a site file sends",
     )
     queries: OwnQueries = Field(default=OwnQueries(), description="queries of one's own take the place of ready ones")
-    secret_ref: SecretRef | None = Field(default=None, description="of a bearer token")
+    database: str = Field(default="", description="influx: the database; in InfluxDB 2 the bucket's name")
+    retention: str = Field(default="", description="influx: the retention policy; absent: the default one")
+    user: str = Field(default="", description="influx: with one, the secret is its password")
+    secret_ref: SecretRef | None = Field(default=None, description="of a token; influx with `user`: of its password")
     deadline_seconds: Amount = 10.0
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
         if self.exporter is None and not (self.queries.guest_cores or self.queries.host_cores):
             raise ValueError("asks nothing: name an `exporter`, or a query under `queries: {guest_cores: ...}`")
+        if self.exporter is not None and self.exporter not in EXPORTERS[self.kind]:
+            ready = ", ".join(EXPORTERS[self.kind])
+            raise ValueError(f"has no ready queries of {self.exporter} for `kind: {self.kind}`; there are {ready}")
+        return self
+
+    @model_validator(mode="after")
+    def _speaks_to_its_kind(self) -> Self:
+        if self.kind == "influx":
+            if not self.database:
+                raise ValueError("names no database: write `database: ...`; in InfluxDB 2 that is the bucket's name")
+            for name, query in self.queries.written.items():
+                lacking = [word for word in ("{when}", "{slots}") if word not in query]
+                if lacking or not query.lstrip().lower().startswith("select"):
+                    raise ValueError(
+                        f"has a query `{name}` that is no SELECT with {{when}} and {{slots}}, such as: "
+                        'SELECT mean("cores") FROM "guests" WHERE {when} GROUP BY {slots}, "name" fill(none)'
+                    )
+        elif said := sorted({"database", "retention", "user"} & self.model_fields_set):
+            raise ValueError(f"has `{said[0]}:`, which belongs to influx, not to `kind: {self.kind}`")
         return self
 
 

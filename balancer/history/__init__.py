@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,10 +15,11 @@ from balancer.domain.site_file import HistoryChoice, SiteFile, SourceChoice
 from balancer.errors import SiteError
 from balancer.history.base import History, Recorder
 from balancer.history.embedded import EmbeddedHistory
+from balancer.history.influxql import InfluxReadings, InfluxServer
 from balancer.history.joined import JoinedHistory, NoFeed
 from balancer.history.layered import LayeredHistory, Source
 from balancer.history.prometheus import PrometheusReadings, PrometheusServer
-from balancer.history.queries import READY, Queries
+from balancer.history.queries import INFLUXQL, PROMQL, Queries
 from balancer.secrets import read_secret
 
 log = structlog.get_logger()
@@ -58,13 +59,50 @@ def _secret(ref: str | None, secrets_dir: Path) -> SecretStr | None:
     return secret.value
 
 
-def _open_prometheus(choice: SourceChoice, secrets_dir: Path) -> Source:
-    ready, own = READY.get(choice.exporter or "", Queries()), choice.queries.model_dump(exclude_none=True)
-    token = _secret(choice.secret_ref, secrets_dir)
-    return PrometheusReadings(PrometheusServer(choice.url, replace(ready, **own), token, choice.deadline_seconds))
+@dataclass(frozen=True)
+class SourceOpening:
+    """What is needed to open a source of readings."""
+
+    choice: SourceChoice
+    cluster: str
+    secrets_dir: Path
+    clock: Clock | None
+
+    def queries(self, ready: Mapping[str, Queries]) -> Queries:
+        """Return what is asked: the ready queries of its exporter, and in their place those of one's own."""
+        own = self.choice.queries.model_dump(exclude_none=True)
+        return replace(ready.get(self.choice.exporter or "", Queries()), **own)
+
+    @property
+    def token(self) -> SecretStr | None:
+        return _secret(self.choice.secret_ref, self.secrets_dir)
 
 
-SOURCES: Final[dict[str, Callable[[SourceChoice, Path], Source]]] = {"prometheus": _open_prometheus}
+def _open_prometheus(opening: SourceOpening) -> Source:
+    choice = opening.choice
+    server = PrometheusServer(choice.url, opening.queries(PROMQL), opening.token, choice.deadline_seconds)
+    return PrometheusReadings(server, opening.clock)
+
+
+def _open_influxql(opening: SourceOpening) -> Source:
+    choice = opening.choice
+    server = InfluxServer(
+        choice.url,
+        choice.database,
+        opening.queries(INFLUXQL),
+        cluster=opening.cluster,
+        retention=choice.retention,
+        user=choice.user,
+        token=opening.token,
+        deadline_seconds=choice.deadline_seconds,
+    )
+    return InfluxReadings(server, opening.clock)
+
+
+SOURCES: Final[dict[str, Callable[[SourceOpening], Source]]] = {
+    "prometheus": _open_prometheus,
+    "influx": _open_influxql,
+}
 FEEDS: Final[dict[str, Callable[[Opening], Recorder]]] = {"influx": _open_influx}
 
 
@@ -75,7 +113,8 @@ def open_history(site: SiteFile, path: Path, secrets_dir: Path, clock: Clock | N
         history = JoinedHistory(history, _open_feed(Opening(site.history, site.cluster, path, secrets_dir, clock)))
     if not site.sources:
         return history
-    return LayeredHistory(history, [SOURCES[choice.kind](choice, secrets_dir) for choice in site.sources])
+    openings = [SourceOpening(choice, site.cluster, secrets_dir, clock) for choice in site.sources]
+    return LayeredHistory(history, [SOURCES[opening.choice.kind](opening) for opening in openings])
 
 
 def _open_feed(opening: Opening) -> Recorder:

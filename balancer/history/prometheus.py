@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import floor, isfinite
 from typing import Any, Final
-from urllib.error import HTTPError
-from urllib.parse import urlencode, urlsplit
-from urllib.request import Request, urlopen
+from urllib.parse import urlencode
+from urllib.request import Request
 
 import pandas as pd
 from pydantic import SecretStr
 
+from balancer.clock import Clock, WallClock
 from balancer.errors import HistoryError
-from balancer.history.base import READING_COLUMNS, no_readings
+from balancer.history.asking import answer_of, name_of, readings_of
 from balancer.history.keeping import BUCKET_SECONDS
 from balancer.history.queries import Queries
 
-MOST_BYTES: Final = 512 * 1024**2  # a day of ten thousand guests is some 100 MiB; beyond that the server errs
 WAYS_OUT: Final = {
     400: "is the query right?",
     401: "correct the token",
@@ -42,14 +40,15 @@ class PrometheusServer:
     @property
     def name(self) -> str:
         """The server's address, without whatever else the URL holds."""
-        return urlsplit(self.url).netloc.rpartition("@")[2] or self.url
+        return name_of(self.url)
 
 
 class PrometheusReadings:
     """Readings of five minutes each, by the names that the exporters use."""
 
-    def __init__(self, server: PrometheusServer) -> None:
+    def __init__(self, server: PrometheusServer, clock: Clock | None = None) -> None:
         self._server = server
+        self._clock = clock or WallClock()
 
     @property
     def name(self) -> str:
@@ -74,18 +73,9 @@ class PrometheusReadings:
         return found
 
     def _readings(self, wanted: Mapping[str, str], label: str, since: datetime, until: datetime) -> pd.DataFrame:
-        columns = {
-            measure: pd.Series(dict(self._samples(query, label, since, until)), dtype=float)
-            for measure, query in wanted.items()
-            if query
-        }
-        known = {measure: column for measure, column in columns.items() if not column.empty}
-        if "cpu_cores" not in known:
-            return no_readings()
-        table = pd.DataFrame(known).rename_axis(["at", "key"]).reset_index()
-        table["at"] = pd.to_datetime(table["at"], unit="s", utc=True).dt.as_unit("us")
-        table["samples"] = 1.0
-        return table.reindex(columns=list(READING_COLUMNS)).sort_values(["at", "key"], ignore_index=True)
+        return readings_of(
+            {measure: dict(self._samples(query, label, since, until)) for measure, query in wanted.items() if query}
+        )
 
     def _samples(
         self, query: str, label: str, since: datetime, until: datetime
@@ -95,31 +85,28 @@ class PrometheusReadings:
         last = floor(until.timestamp() / BUCKET_SECONDS) * BUCKET_SECONDS
         if first > last:
             return
+        # A slot that is not over yet would seem to be of the future. One that has not begun is: a clock is wrong.
+        now = self._clock.now().timestamp()
         words = query.replace("{w}", f"{BUCKET_SECONDS}s")
         for series in self._ask({"query": words, "start": first, "end": last, "step": BUCKET_SECONDS}):
             key = series["metric"].get(label)
             for at, text in series["values"] if key else ():
                 value = float(text)
-                if isfinite(value):
+                if isfinite(value) and not now < float(at) < now + BUCKET_SECONDS:
                     yield (float(at), key), value
 
     def _ask(self, question: Mapping[str, Any]) -> list[Any]:
-        operation = f"asking {self._server.name}"
-        request = Request(f"{self._server.url.rstrip('/')}/api/v1/query_range", urlencode(question).encode())
-        if self._server.token is not None:
-            request.add_header("Authorization", f"Bearer {self._server.token.get_secret_value()}")
+        server = self._server
+        request = Request(f"{server.url.rstrip('/')}/api/v1/query_range", urlencode(question).encode())
+        if server.token is not None:
+            request.add_header("Authorization", f"Bearer {server.token.get_secret_value()}")
         try:
-            with urlopen(request, timeout=self._server.deadline_seconds) as answer:
-                said = json.loads(answer.read(MOST_BYTES))
+            said = answer_of(request, server.name, server.deadline_seconds, WAYS_OUT)
             return [series for series in said["data"]["result"] if series["values"] and series["metric"] is not None]
-        except HTTPError as refused:
-            way_out = WAYS_OUT.get(refused.code, "see its log")
-            raise HistoryError(
-                "history", operation, f"it refused with HTTP status {refused.code}", way_out
-            ) from refused
-        except OSError as failed:
-            raise HistoryError("history", operation, f"no answer ({failed})", "is it up?") from failed
         except (ValueError, KeyError, TypeError) as odd:
             raise HistoryError(
-                "history", operation, "what it answers is not what Prometheus answers", "is the address right?"
+                "history",
+                f"asking {server.name}",
+                "what it answers is not what Prometheus answers",
+                "is the address right?",
             ) from odd

@@ -1,4 +1,4 @@
-"""Ready queries for what is commonly running beside hypervisors, in PromQL."""
+"""Ready queries for what is commonly running beside hypervisors, in PromQL and in InfluxQL."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Queries:
-    """What to ask for each measure; empty is not asked. `{w}` stands for the window of a rate.
+    """What to ask for each measure; empty is not asked. A rate forgives a counter that starts again.
 
-    A rate forgives a counter that starts again; a guest that is on two hosts while it moves counts on both.
+    In PromQL `{w}` stands for the window of a rate; a guest that is on two hosts while it moves counts on both.
+
+    In InfluxQL `{when}` stands for the time that is asked for, `{slots}` for the grouping by time, and `{cluster}` for
+    the cluster's name. A label is a tag there. A guest that moves counts with the mean of both hosts.
     """
 
     guest_label: str = "domain"
@@ -33,7 +36,7 @@ def _rate(counter: str) -> str:
 
 _CPU_OF_NODE: Final = 'node_cpu_seconds_total{mode!~"idle|iowait|steal"}'
 
-READY: Final[Mapping[str, Queries]] = {
+PROMQL: Final[Mapping[str, Queries]] = {
     "node-exporter": Queries(
         host_cores=f"sum by (instance) ({_rate(_CPU_OF_NODE)})",
         host_memory_mib="(node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes) / 1048576",
@@ -51,5 +54,51 @@ READY: Final[Mapping[str, Queries]] = {
         host_label="host",
         host_cores='(1 - avg_over_time(cpu_usage_idle{cpu="cpu-total"}[{w}]) / 100) * on (host) system_n_cpus',
         host_memory_mib="mem_used / 1048576",
+    ),
+}
+
+
+def _changes(source: str, *counters: str, group: str) -> str:
+    """Return the cores that counters of nanoseconds have grown by since the sample before, added up.
+
+    A counter that started again says nothing, and neither does one that was not read for longer than a slot.
+    """
+    first, *_ = counters
+    grown = " + ".join(f'non_negative_derivative("{counter}", 1s)' for counter in counters)
+    each = f'SELECT ({grown}) / 1000000000 AS "cores", elapsed("{first}", 1s) AS "since" FROM "{source}"'
+    return f'({each} WHERE {{when}} GROUP BY {group}) WHERE "since" <= 300 AND {{when}}'
+
+
+_OURS: Final = "\"cluster\" = '{cluster}' AND {when} GROUP BY {slots}"
+_OF_DOMAIN: Final = '"domain_name", "host"'
+_OF_VCPU: Final = '"domain_name", "host", "vcpu_id"'
+_EACH_CORE: Final = (
+    'SELECT 1 - mean("usage_idle") / 100 AS "busy" FROM "cpu" '
+    'WHERE "cpu" != \'cpu-total\' AND {when} GROUP BY {slots}, "host", "cpu" fill(none)'
+)
+
+INFLUXQL: Final[Mapping[str, Queries]] = {
+    "balancer": Queries(
+        guest_label="key",
+        guest_cores=f'SELECT mean("cpu_cores") FROM "balancer_guest" WHERE {_OURS}, "key" fill(none)',
+        guest_wait_share=f'SELECT mean("wait_share") FROM "balancer_guest" WHERE {_OURS}, "key" fill(none)',
+        guest_memory_mib=f'SELECT mean("memory_mib") FROM "balancer_guest" WHERE {_OURS}, "key" fill(none)',
+        host_label="host",
+        host_cores=f'SELECT mean("cpu_cores") FROM "balancer_host" WHERE {_OURS}, "host" fill(none)',
+        host_memory_mib=f'SELECT mean("memory_mib") FROM "balancer_host" WHERE {_OURS}, "host" fill(none)',
+    ),
+    # InfluxDB drops a field that is called `time`, as the CPU time of a guest is there: user and system are left.
+    "telegraf": Queries(
+        guest_label="domain_name",
+        guest_cores=f'SELECT mean("cores") FROM {_changes("libvirt_cpu", "user", "system", group=_OF_DOMAIN)} '
+        'GROUP BY {slots}, "domain_name" fill(none)',
+        guest_wait_share='SELECT mean("cores") FROM '
+        f"{_changes('libvirt_vcpu', 'delay', group=_OF_VCPU)} "
+        'GROUP BY {slots}, "domain_name" fill(none)',
+        guest_memory_mib='SELECT max("rss") / 1024 FROM "libvirt_balloon" '
+        'WHERE {when} GROUP BY {slots}, "domain_name" fill(none)',
+        host_label="host",
+        host_cores=f'SELECT sum("busy") FROM ({_EACH_CORE}) WHERE {{when}} GROUP BY {{slots}}, "host" fill(none)',
+        host_memory_mib='SELECT mean("used") / 1048576 FROM "mem" WHERE {when} GROUP BY {slots}, "host" fill(none)',
     ),
 }

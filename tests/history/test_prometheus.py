@@ -19,7 +19,7 @@ from balancer.domain.site_file import SiteFile
 from balancer.errors import HistoryError
 from balancer.history import open_history
 from balancer.history.prometheus import PrometheusReadings, PrometheusServer
-from balancer.history.queries import READY
+from balancer.history.queries import PROMQL
 from tests.history.worlds import NOON, minutes, seen
 
 
@@ -78,7 +78,7 @@ def server(answering: Answering) -> Answering:
 
 def place(url: str, token: str | None = None) -> PrometheusReadings:
     secret = None if token is None else SecretStr(token)
-    return PrometheusReadings(PrometheusServer(url, READY["libvirt-exporter"], secret, deadline_seconds=2))
+    return PrometheusReadings(PrometheusServer(url, PROMQL["libvirt-exporter"], secret, deadline_seconds=2))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,16 @@ def test_the_token_is_sent_and_shown_nowhere(server: Answering) -> None:
     reading.guest_readings(NOON - minutes(10), NOON)
     assert set(server.tokens) == {"Bearer t0ken-word"}
     assert "t0ken-word" not in repr(vars(reading))
+
+
+@pytest.mark.parametrize(("minute", "counts"), [(0, True), (3, False), (5, True)])
+def test_a_slot_that_is_not_over_is_left_out_and_one_that_has_not_begun_says_that_a_clock_is_wrong(
+    server: Answering, minute: float, counts: bool
+) -> None:
+    server.says(("db1", [(minute, "1.5")]))
+    wanted = PrometheusServer(server.url, PROMQL["libvirt-exporter"])
+    found = PrometheusReadings(wanted, HandSetClock(NOON)).guest_readings(NOON - minutes(15), NOON + minutes(10))
+    assert len(found) == counts
 
 
 def test_what_is_no_number_is_a_gap(server: Answering) -> None:
