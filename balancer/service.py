@@ -28,6 +28,7 @@ from balancer.leadership import Leadership
 from balancer.policy import Policy, WatchedPolicy
 from balancer.policy.caution import OnStop
 from balancer.site import Site
+from balancer.stability.lookout import SECONDS_UNTIL_A_SECOND_GLANCE, Lookout
 
 log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ HEALTH_FILE = "health.json"
 WAITING_PLAN = "waiting-plan.json"
 SECONDS_BETWEEN_LOOKS_AT_THE_END = 0.5
 SECONDS_BETWEEN_EARLY_CYCLES = 60.0  # after surprises; a plan that is refused at once must not spin
-CYCLE = "cycle"
+CYCLE, WATCH = "cycle", "watch"
 MISSED_BY_AT_MOST = 3  # intervals without a cycle until the process counts as unhealthy
 
 
@@ -55,6 +56,7 @@ class Service:
         self._reading, self._one_cycle = Lock(), Lock()
         self._cycles: BackgroundScheduler | None = None
         self._last_early: datetime | None = None
+        self._lookout = Lookout()
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; then nothing new is begun, and running migrations end as the policy says.
@@ -69,9 +71,10 @@ class Service:
             self._cycles.add_job(
                 self._watch_the_lead, "interval", seconds=often, misfire_grace_time=None, coalesce=True
             )
+            self._keep_the_pace(self._in_force())
             while self._told.get() == signal.SIGHUP:
                 self._read_policy(is_told_to=True)
-                _pace(self._cycles, self._in_force().interval_seconds)
+                self._keep_the_pace(self._in_force())
             self._cycles.shutdown(wait=True)
             self._let_finish()
         finally:
@@ -107,9 +110,14 @@ class Service:
             if not self._site.runners:
                 self._let_go()
                 self._say_role("")
-        if self._cycles is not None:
-            _pace(self._cycles, policy.interval_seconds)
+        self._keep_the_pace(policy)
         return policy
+
+    def _keep_the_pace(self, policy: Policy) -> None:
+        """Look, and glance between two looks, as often as the policy says."""
+        if self._cycles is not None:
+            _pace(self._cycles, CYCLE, policy.interval_seconds)
+            _watch(self._cycles, self._glance, policy.watch_seconds)
 
     def _watch_the_lead(self) -> None:
         """Take over between two cycles, and begin one at once."""
@@ -206,6 +214,8 @@ class Service:
                 if acts:
                     self._settle()
                 cycle = run_cycle(self._site, policy)
+                found_work, now = cycle.safe is not None, self._site.clock.now()
+                self._lookout = self._lookout.after_look(cycle.seen, policy, found_work, now)
                 self._answer(cycle, policy.mode, acts)
             except BalancerError as failed:
                 log.error("cycle failed, the next one tries again", cause=str(failed))
@@ -213,6 +223,35 @@ class Service:
             except Exception:
                 log.exception("cycle failed by a fault of the balancer's own")
                 self._write_health("cycle failed by a fault of the balancer's own", is_well=False)
+
+    def _glance(self) -> None:
+        """Look at nothing but how busy hosts are, between two cycles, and begin the next one at once where they surge.
+
+        Who does not act glances at nothing; and a cycle that is under way sees for itself.
+        """
+        if self._leading is None or self._site.acting.why_killed or not self._one_cycle.acquire(blocking=False):
+            return
+        try:
+            platform = self._site.acting.platform
+            self._lookout = glanced = self._lookout.after_glance(platform.glance(), self._site.clock.now())
+            if glanced.surge:
+                platform.compare_with_the_last_glances()
+        except Exception as failed:
+            log.warning("it could not be watched for surges", cause=str(failed))
+            return
+        finally:
+            self._one_cycle.release()
+        if glanced.suspects:
+            self._begin_in(SECONDS_UNTIL_A_SECOND_GLANCE, WATCH)
+        if glanced.surge:
+            log.warning(f"looking at once, not at the next interval: {glanced.surge}")
+            self._begin_in(0, CYCLE)
+
+    def _begin_in(self, seconds: float, job: str) -> None:
+        """Have a job begin earlier than it would."""
+        known = self._cycles.get_job(job) if self._cycles is not None and self._told.empty() else None
+        if known is not None:
+            known.modify(next_run_time=datetime.now().astimezone() + timedelta(seconds=seconds))
 
     def _answer(self, cycle: Cycle, mode: Mode, acts: bool) -> None:
         sentence = f"would do, if it led: {cycle.sentence}" if self._site.stands_by else cycle.sentence
@@ -302,9 +341,21 @@ def _every(seconds: float, job: Callable[[], object]) -> BackgroundScheduler:
     return scheduler
 
 
-def _pace(cycles: BackgroundScheduler, seconds: float) -> None:
-    """Have the job done at another interval from now on."""
-    job = cycles.get_job(CYCLE)
+def _watch(cycles: BackgroundScheduler, job: Callable[[], object], seconds: float) -> None:
+    """Have a job done every so many seconds between cycles, or not at all."""
+    is_there = cycles.get_job(WATCH) is not None
+    if seconds and is_there:
+        _pace(cycles, WATCH, seconds)
+    elif seconds:
+        options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": max(1, int(seconds / 2))}
+        cycles.add_job(job, "interval", id=WATCH, seconds=seconds, replace_existing=True, **options)
+    elif is_there:
+        cycles.remove_job(WATCH)
+
+
+def _pace(cycles: BackgroundScheduler, name: str, seconds: float) -> None:
+    """Have a job done at another interval from now on."""
+    job = cycles.get_job(name)
     if job.trigger.interval != timedelta(seconds=seconds):
         job.modify(misfire_grace_time=max(1, int(seconds / 2)))
         job.reschedule("interval", seconds=seconds)

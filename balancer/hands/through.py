@@ -19,6 +19,8 @@ from balancer.power.base import PowerSwitch
 LOOKS_AT_THE_PLATFORM: Final = frozenset(
     {
         "observe",
+        "glance",
+        "compare_with_the_last_glances",
         "preflight",
         "whereabouts",
         "answers",

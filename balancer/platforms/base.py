@@ -80,6 +80,20 @@ class Platform(Protocol):
         """Look at all hosts and guests at the same time."""
         ...
 
+    def glance(self) -> Mapping[str, float]:
+        """Read the cores in use on each host that the last look saw; cheap enough to be asked every few seconds.
+
+        They are a mean since the last glance. A host that is silent, or whose numbers cannot be, is left out.
+        """
+        ...
+
+    def compare_with_the_last_glances(self) -> None:
+        """Have the next look say what was used since the glance before the last one, not since the last look.
+
+        What has risen a moment ago would be lost in a mean of minutes.
+        """
+        ...
+
     def preflight(self, order: MigrationOrder) -> tuple[str, ...]:
         """Ask both ends afresh what speaks against a migration, in words; empty where nothing does. Touches nothing.
 

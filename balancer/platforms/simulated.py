@@ -42,6 +42,17 @@ class SimulatedPlatform:
             self._seen_vms = {vm.key: vm for vm in vms}
             return Cluster(taken_at=now, cluster=self._world.cluster, hosts=hosts, vms=vms, doubts=tuple(doubts))
 
+    def glance(self) -> Mapping[str, float]:
+        with self._world.settled():
+            now = self._world.clock.now()
+            hosts = (
+                readings.of_host(self._world, host, now, []) for host in self._world.hosts.values() if host.answers
+            )
+            return {host.name: host.cpu_used_cores for host in hosts if host.cpu_used_cores is not None}
+
+    def compare_with_the_last_glances(self) -> None:
+        """A world says what is used at this moment."""
+
     def allow_for(self, begun: Callable[[], Mapping[str, Move]]) -> None:
         """A world knows what is under way in it."""
 

@@ -202,6 +202,12 @@ class Sections(Value):
     interval_seconds: Annotated[float, Field(strict=True, ge=1)] = Field(
         default=300.0, description="from one look at the cluster to the next", examples=[300]
     )
+    watch_seconds: Annotated[float, Field(strict=True, ge=0)] = Field(
+        default=20.0,
+        description="so often it is glanced at how busy hosts are, between two looks, while the balancer acts: a surge "
+        "begins the next look at once; 0: never",
+        examples=[20],
+    )
     plan_valid_minutes: Amount = Field(
         default=30.0, description="a plan that a person approves later than this is made anew", examples=[30]
     )

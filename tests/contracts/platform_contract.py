@@ -104,6 +104,18 @@ class PlatformContract:
         assert sorted(vm.name for vm in seen.vms) == sorted([bench.runner, bench.sleeper])
         assert {vm.host for vm in seen.vms} == {bench.hosts[0]}
 
+    def test_a_glance_says_how_busy_the_hosts_are_that_answer(self, bench: PlatformBench) -> None:
+        first, _, empty = bench.hosts
+        bench.platform.observe()
+        bench.platform.glance()
+        bench.let_time_pass(2)
+        glanced = bench.platform.glance()
+        assert sorted(glanced) == sorted(bench.hosts)
+        seen = bench.platform.observe()
+        assert all(0.0 <= glanced[host.name] <= host.cpu_cores for host in seen.hosts)
+        bench.make_unreachable(empty)
+        assert first in bench.platform.glance() and empty not in bench.platform.glance()
+
     def test_guests_are_seen_as_they_are(self, bench: PlatformBench) -> None:
         seen = bench.platform.observe()
         assert seen.vm(bench.runner).state is VmState.RUNNING

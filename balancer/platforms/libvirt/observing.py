@@ -34,6 +34,8 @@ class Observer:
         self._looking = threading.Lock()
         self._memory = Memory()
         self._counters: dict[str, Counters] = {}
+        self._glances: list[Mapping[str, Counters]] = []  # the last two
+        self._cores_of: dict[str, float] = {}  # of the hosts that answered the last look
         self._dirty = DirtyRates(links)
         self._able: dict[tuple[str, CpuAsked], bool] = {}  # by CPU digest of the host
 
@@ -51,6 +53,21 @@ class Observer:
             self._memory = picture.memory
             self._dirty.ask_for_more(looks, self._clock.now())
             return picture
+
+    def glance(self) -> dict[str, float]:
+        """Return the cores in use since the last glance, of the hosts that can be believed."""
+        with self._looking:
+            now, _ = ask_all(self._links, "count CPU time", dict.fromkeys(self._cores_of, count))
+            before = self._glances[-1] if self._glances else {}
+            self._glances = [*self._glances[-1:], now]
+        none = Counters(None, {})
+        found = {host: rates(before.get(host, none), now[host], self._cores_of[host], {}).cores for host in now}
+        return {host: cores for host, cores in found.items() if cores is not None}
+
+    def compare_with_the_last_glances(self) -> None:
+        """Take the glance before the last one for the last look."""
+        with self._looking:
+            self._counters |= self._glances[0] if self._glances else {}
 
     def last_seen_uuid(self, host: str) -> str | None:
         """Return the UUID that a host's hypervisor gave when it was last seen."""
@@ -94,6 +111,7 @@ class Observer:
             now = {host: counters for host, counters in now.items() if host not in failed} | answers
         found = {host: self._rates_of(looks[host], counters) for host, counters in now.items()}
         self._counters |= now
+        self._cores_of = {host: looks[host].cpus for host in found}
         return found
 
     def _rates_of(self, look: HostLook, now: Counters) -> Rates:

@@ -54,6 +54,12 @@ class LibvirtPlatform:
         self._stale = picture.stale
         return self._with_restarts(picture.cluster)
 
+    def glance(self) -> Mapping[str, float]:
+        return self._observer.glance()
+
+    def compare_with_the_last_glances(self) -> None:
+        self._observer.compare_with_the_last_glances()
+
     def _with_restarts(self, cluster: Cluster) -> Cluster:
         """A guest that is shut down to be moved wants its room again in a moment, so it counts as one on its way."""
         restarted = {m.order.vm_id for m in self._running() if m.restarts}
