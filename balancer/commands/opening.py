@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from balancer.clock import WallClock
 from balancer.domain.site_file import SiteFile
 from balancer.embedded import the_embedded_site
+from balancer.errors import BalancerError
 from balancer.formats import read
+from balancer.platforms import open_platform
 from balancer.policy import Policy, load_policy
 from balancer.power import open_switches
 from balancer.power.base import PowerSwitch
@@ -45,16 +49,32 @@ def the_site(path: Path | None) -> Iterator[Site]:
         site.close()
 
 
+@dataclass(frozen=True)
+class Switches:
+    """The power switches of a site. `answers` says whether a hypervisor does; None where nobody can ask it."""
+
+    by_host: Mapping[str, PowerSwitch]
+    answers: Callable[[str], bool | None]
+
+
 @contextmanager
-def the_switches(path: Path | None) -> Iterator[Mapping[str, PowerSwitch]]:
+def the_switches(path: Path | None) -> Iterator[Switches]:
     """Open the power switches alone: hosts can be woken when neither store nor hypervisors can be reached."""
     settings = load_settings()
     chosen = path or settings.site
     if chosen is None:
         with the_embedded_site() as embedded:
-            yield embedded.acting.switches
+            yield Switches(embedded.acting.switches, embedded.acting.platform.answers)
         return
-    yield open_switches(read(chosen, SiteFile), settings.secrets)
+    file = read(chosen, SiteFile)
+    with ExitStack() as opened:
+        try:
+            platform = open_platform(file, WallClock())
+        except BalancerError:  # its library is missing: waking goes without
+            yield Switches(open_switches(file, settings.secrets), lambda _: None)
+            return
+        opened.callback(platform.close)
+        yield Switches(open_switches(file, settings.secrets), platform.answers)
 
 
 def is_embedded(path: Path | None) -> bool:

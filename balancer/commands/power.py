@@ -13,7 +13,7 @@ from rich.text import Text
 from balancer import accounting
 from balancer.commands.asking import Format
 from balancer.commands.exits import DONE, ERROR
-from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site, the_switches
+from balancer.commands.opening import PolicyPath, SitePath, Switches, the_policy, the_site, the_switches
 from balancer.commands.screen import err, out
 from balancer.errors import BalancerError, Fault, InputError, PowerError
 from balancer.execution.power_proof import prove_power
@@ -76,15 +76,18 @@ def _state_in_words(switch: PowerSwitch) -> str:
 def wake(
     host: Annotated[str | None, typer.Argument(help="The host to wake.")] = None,
     all_hosts: Annotated[bool, typer.Option("--all", help="Wake every host of the site file that is off.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Give the order also where the BMC says that the host is on.")
+    ] = False,
     site: SitePath = None,
 ) -> int:
     """Switch hosts on, from the site file alone; waking is always allowed."""
     if (host is None) == (not all_hosts):
         raise InputError([Fault("balancer power wake", "names no host", "give a host, or --all")])
     with the_switches(site) as switches:
-        names = list(switches) if host is None else [_known(switches, host)]
+        names = list(switches.by_host) if host is None else [_known(switches.by_host, host)]
         with ThreadPoolExecutor(max_workers=16) as pool:
-            said = list(pool.map(_wake, [switches[name] for name in names]))
+            said = list(pool.map(lambda name: _wake(name, switches, anyway), names))
         for name, (is_well, words) in zip(names, said, strict=True):
             out.print(Text(f"{name} {words}") if is_well else Text(words, style="red"))
     return DONE if all(is_well for is_well, _ in said) else ERROR
@@ -97,14 +100,24 @@ def _known(switches: Mapping[str, PowerSwitch], host: str) -> str:
     return host
 
 
-def _wake(switch: PowerSwitch) -> tuple[bool, str]:
+def _wake(name: str, switches: Switches, anyway: bool) -> tuple[bool, str]:
+    switch = switches.by_host[name]
     try:
-        if switch.state() is PowerState.ON:
-            return True, "is on already"
+        if not anyway and switch.state() is PowerState.ON:
+            return (True, "is on already") if switches.answers(name) is not False else (False, _on_and_silent(name))
         switch.power_on()
     except PowerError as failed:
         return False, str(failed)
     return True, "was asked to wake"
+
+
+def _on_and_silent(name: str) -> str:
+    """Say what to do about a host that is on, says its BMC: it may boot, hang, run guests unseen, or be off after all."""
+    return (
+        f"{name}: its BMC says that it is on, and its hypervisor does not answer; nothing was done. If it does not "
+        f"come within minutes, look at its console: guests may run on it unseen. Where it is off and its BMC is wrong: "
+        f"balancer power wake {name} --anyway. Where it hangs, switch it off and on through its BMC yourself"
+    )
 
 
 @app.command("test")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,10 @@ import pytest
 from balancer.cli import run
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Plan
+from balancer.embedded import the_embedded_site
 from balancer.formats import read, read_text, to_json
+from balancer.platforms.simulated import SimulatedPlatform
+from balancer.site import Site
 from tests.drawing import cluster
 
 ROOT = Path(__file__).parents[2]
@@ -180,6 +185,38 @@ def test_hosts_are_woken_from_the_site_file_alone(
     assert "h1" in said.out
     assert "127.0.0.1:9" in said.out
     assert "b.db" not in said.out + said.err
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """The embedded site, whose first host has lost its power while its BMC says that it is on."""
+    with the_embedded_site() as site:
+        platform = site.acting.platform
+        assert isinstance(platform, SimulatedPlatform)
+        platform._world.cut_power("hv01")
+        platform._world.hosts["hv01"].bmc_lies = True
+
+        @contextmanager
+        def opened() -> Iterator[Site]:
+            yield site
+
+        monkeypatch.setattr("balancer.commands.opening.the_embedded_site", opened)
+        yield site
+
+
+def test_a_silent_host_that_its_bmc_says_is_on_is_told_and_woken_only_anyway(
+    silent: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["power", "wake", "hv02"]) == 0
+    assert "is on already" in capsys.readouterr().out
+    assert run(["power", "wake", "hv01"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "says that it is on, and its hypervisor does not answer" in said and "--anyway" in said
+    silent.clock.sleep(600)
+    assert not silent.acting.platform.answers("hv01")
+    assert run(["power", "wake", "hv01", "--anyway"]) == 0
+    silent.clock.sleep(600)
+    assert silent.acting.platform.answers("hv01")
 
 
 def test_an_embedded_host_is_put_through_its_power_test(capsys: pytest.CaptureFixture[str]) -> None:
