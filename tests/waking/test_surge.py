@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -177,28 +177,52 @@ class Glancing:
         self.is_compared = True
 
 
-@pytest.mark.parametrize(("leads", "looks"), [(True, 2), (False, 1)])
-def test_the_service_looks_at_once_where_it_acts(tmp_path: Path, leads: bool, looks: int) -> None:
-    """In real time, with glances each second: two in a row, five seconds apart."""
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A service whose one host of 16 cores needed hardly any at the last look, and has 15.9 in use at each glance."""
     town = Town(tmp_path, {"h1": ["a"]}, rules(""), {})
     (tmp_path / "policy.yaml").write_text("schema: balancer.policy/1\n")
-    service = Service(town.site, WatchedPolicy(tmp_path / "policy.yaml", "town"), tmp_path, lease_seconds=60.0)
-    service._lookout = Lookout().after_look(town.site.look(), Policy(), True, WallClock().now())
-    glancing = Glancing()
-    town.site.acting = replace(town.site.acting, platform=glancing)  # type: ignore[arg-type]
-    if leads:
-        service._lead()
+    made = Service(town.site, WatchedPolicy(tmp_path / "policy.yaml", "town"), tmp_path, lease_seconds=60.0)
+    made._lookout = Lookout().after_look(town.site.look(), Policy(), True, WallClock().now())
+    town.site.acting = replace(town.site.acting, platform=Glancing())  # type: ignore[arg-type]
+    yield made
+    if made._cycles is not None:
+        made._cycles.shutdown(wait=True)
+
+
+def glancing(service: Service) -> Glancing:
+    platform: object = service._site.acting.platform
+    assert isinstance(platform, Glancing)
+    return platform
+
+
+def test_the_service_looks_at_once_after_two_glances_in_a_row(service: Service) -> None:
+    """In real time: both intervals are an hour, so what happens within seconds was brought forward."""
     seen: list[float] = []
+    service._lead()
     service._cycles = _every(3600.0, lambda: seen.append(time.monotonic()))
-    _watch(service._cycles, service._glance, 1.0)
-    try:
-        _wait_for(lambda: len(seen) >= looks and (not leads or glancing.is_compared))
-        assert (glancing.glances >= 2) is leads
-        _watch(service._cycles, service._glance, 0.0)
-        assert service._cycles.get_job(WATCH) is None
-        assert len(seen) == looks
-    finally:
-        service._cycles.shutdown(wait=True)
+    _watch(service._cycles, service._glance, 3600.0)
+    _wait_for(lambda: len(seen) == 1)
+    service._begin_in(0, WATCH)
+    _wait_for(lambda: len(seen) == 2)
+    assert glancing(service).glances == 2 and glancing(service).is_compared
+    _watch(service._cycles, service._glance, 0.0)
+    assert service._cycles.get_job(WATCH) is None
+
+
+def test_who_does_not_act_glances_at_nothing(service: Service) -> None:
+    service._glance()
+    assert glancing(service).glances == 0
+    service._lead()
+    service._glance()
+    assert glancing(service).glances == 1
+
+
+def test_a_glance_does_not_wait_for_a_look_that_is_under_way(service: Service) -> None:
+    service._lead()
+    with service._one_cycle:
+        service._glance()
+    assert glancing(service).glances == 0
 
 
 def _wait_for(what: Callable[[], bool]) -> None:
