@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from balancer.cycle import look_and_expect, think
 from balancer.domain.memory import NOTHING_REMEMBERED
 from balancer.embedded import CYCLE, MIDNIGHT, embedded_default_policy, the_embedded_site
+from balancer.policy import load_policy
 from balancer.site import Site
 
 AT_A_RISK = embedded_default_policy().model_copy(
@@ -51,3 +53,16 @@ def test_a_plan_at_a_risk_is_proven_by_the_checkers_and_replays_from_its_snapsho
 def test_without_a_risk_nothing_is_kept_free(evening: Site) -> None:
     seen = look_and_expect(evening, embedded_default_policy())
     assert {host.swing_cores for host in seen.hosts} == {0.0}
+
+
+@pytest.mark.parametrize("name", ["power-saver", "night-saver"])
+def test_a_ready_power_saver_that_knows_no_past_yet_expects_what_one_without_a_risk_does(name: str) -> None:
+    """At the first look nothing can be forecast: each guest counts by itself, with its quantile."""
+    with the_embedded_site(MIDNIGHT) as site:
+        at_a_risk = load_policy(Path(name)).at(site.clock.now())
+        assert at_a_risk.demand.risk == 0.001
+        no_risk = at_a_risk.model_copy(update={"demand": at_a_risk.demand.model_copy(update={"risk": None})})
+        first = look_and_expect(site, at_a_risk)
+        assert {host.swing_cores for host in first.hosts} == {0.0}
+        assert [vm.demand for vm in first.vms] == [vm.demand for vm in look_and_expect(site, no_risk).vms]
+        assert all(vm.demand is not None for vm in first.vms if vm.is_active)

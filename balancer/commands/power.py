@@ -112,7 +112,7 @@ def _wake(name: str, switches: Switches, anyway: bool) -> tuple[bool, str]:
 
 
 def _on_and_silent(name: str) -> str:
-    """Say what to do about a host that its BMC says is on: it may boot, or hang with guests on it, or be off after all."""
+    """Say what to do about a host that is on, as its BMC says: it may boot, hang with guests on it, or be off."""
     return (
         f"{name}: its BMC says that it is on, and its hypervisor does not answer; nothing was done. If it does not "
         f"come within minutes, look at its console: guests may run on it unseen. Where it is off and its BMC is wrong: "
