@@ -160,6 +160,17 @@ class TestWhatIsOdd:
         worked(telegraf, (1, 1.0), (2, 1.0), since=NOON - minutes(2) + minutes(ahead / 60))
         assert doubts(history) == doubted
 
+    def test_nothing_seems_further_ahead_than_it_is(self, history: History, telegraf: InfluxDB) -> None:
+        worked(telegraf, (1, 1.0), since=NOON - minutes(0.6))
+        read = history.guest_readings(NOON - minutes(1), NOON + minutes(10))
+        assert NOON < read["at"].max() <= NOON + minutes(0.4)
+
+    def test_a_counter_that_is_read_every_four_minutes_has_its_first_sample_in_the_slot_before(
+        self, history: History, telegraf: InfluxDB
+    ) -> None:
+        worked(telegraf, (4, 1.0), since=NOON - minutes(6))
+        assert history.guest_readings(NOON - minutes(5), NOON)["cpu_cores"].tolist() == pytest.approx([1.0])
+
     def test_what_cannot_be_is_left_out_and_named(self, history: History, telegraf: InfluxDB) -> None:
         worked(telegraf, (1, 40.0), (2, 40.0), since=NOON - minutes(9))
         assert doubts(history) == {"vm:db1": "absurd"}
