@@ -62,10 +62,10 @@ class Span:
     slot: int
 
     def words_in(self, query: str) -> str:
-        """Return a query about these slots. It sees one slot more, so that a rate has a sample to begin with."""
+        """Return a query about these slots. It sees five minutes more, so that a rate has a sample to begin with."""
         # A slot includes its end and not its begin, so slots are put off by the least time that there is.
         slots = f"time({self.slot}s, 1ns)"
-        when = f"time > {(self.begin - self.slot) * NANO} AND time <= {self.end * NANO}"
+        when = f"time > {(self.begin - BUCKET_SECONDS) * NANO} AND time <= {self.end * NANO}"
         return query.replace("{slots}", slots).replace("{when}", when)
 
 
