@@ -15,19 +15,20 @@ from rich.console import Console
 from rich.text import Text
 
 from balancer.clock import HandSetClock
-from balancer.cycle import Cycle, run_cycle
+from balancer.cycle import Cycle
 from balancer.domain.cluster import Cluster
 from balancer.domain.energy import Energy, energy_by_host, total
 from balancer.domain.host import CPU
 from balancer.domain.plan import Mode
 from balancer.domain.site_file import Bmc, PlatformChoice, SiteFile, SiteHost
 from balancer.domain.units import count_of
-from balancer.execution import Runner, RunReport
+from balancer.execution import RunReport
 from balancer.formats import read_text
 from balancer.policy import Policy, load_policy
 from balancer.reporting.heat import heat_line
 from balancer.simulation.day import CLUSTER, embedded_hosts, embedded_policy, embedded_site
-from balancer.site import Site, limits_of, site_from
+from balancer.site import Site, site_from
+from balancer.virtual_time import Passing
 
 MIDNIGHT = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
 TEN_IN_THE_MORNING = MIDNIGHT + timedelta(hours=10)
@@ -112,39 +113,30 @@ class EmbeddedDay:
     def __init__(self, site: Site, policy: Policy, out: Console, pace_seconds: float) -> None:
         self._site, self._policy, self._out, self._pace = site, policy, out, pace_seconds
         self.ledger = Ledger()
+        self._counted_until = site.clock.now()  # a cycle after a surprise begins no stretch of its own
         self.guests: frozenset[str] = frozenset()  # those that ran when the day began
         self.lost: frozenset[str] = frozenset()  # those of them that were found not running at any time
 
     def live(self, until: datetime) -> None:
         self._out.print(Text("time   hosts         on    CPU      draws   what the balancer does", style="dim"))
+        passing = Passing(self._site, self._policy, CYCLE.total_seconds(), self._note, self._finish)
         while self._site.clock.now() < until:
-            cycle = run_cycle(self._site, self._policy)
-            self._count_guests(cycle.seen)
+            passing.live_an_interval()
+            time.sleep(self._pace)
+
+    def _note(self, cycle: Cycle) -> None:
+        self._count_guests(cycle.seen)
+        if cycle.seen.taken_at >= self._counted_until:
             self._print(cycle)
             self.ledger.add(cycle.seen, CYCLE.total_seconds())
-            wanted = cycle.safe.wake_ups() if cycle.safe is not None and self._site.runners else cycle.safe
-            acts = self._policy.at(cycle.seen.taken_at).mode is Mode.ACT
-            if acts and wanted is not None and wanted.steps:
-                self._site.begin(wanted, self._policy)
-            self._act_until(cycle.seen.taken_at + CYCLE)
-            time.sleep(self._pace)
+            self._counted_until = cycle.seen.taken_at + CYCLE
 
     def _count_guests(self, seen: Cluster) -> None:
         running = frozenset(vm.name for vm in seen.vms if vm.is_active)
         self.guests = self.guests or running
         self.lost |= self.guests - running
 
-    def _act_until(self, moment: datetime) -> None:
-        clock, poll = self._site.clock, limits_of(self._policy).poll_seconds
-        while clock.now() < moment:
-            for runner in list(self._site.runners):
-                if not runner.advance():
-                    self._finish(runner)
-            left = (moment - clock.now()).total_seconds()
-            clock.sleep(min(poll, left) if self._site.runners else left)
-
-    def _finish(self, runner: Runner) -> None:
-        report = self._site.finish(runner)
+    def _finish(self, report: RunReport) -> None:
         moved = [outcome.step for outcome in report.done if outcome.step.is_move]
         self.ledger.moves += len(moved)
         self.ledger.gib += sum(step.memory_mib for step in moved) / 1024

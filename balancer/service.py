@@ -29,13 +29,13 @@ from balancer.policy import Policy, WatchedPolicy
 from balancer.policy.caution import OnStop
 from balancer.site import Site
 from balancer.stability.lookout import SECONDS_UNTIL_A_SECOND_GLANCE, Lookout
+from balancer.virtual_time import SECONDS_BETWEEN_EARLY_CYCLES
 
 log = structlog.get_logger()
 
 HEALTH_FILE = "health.json"
 WAITING_PLAN = "waiting-plan.json"
 SECONDS_BETWEEN_LOOKS_AT_THE_END = 0.5
-SECONDS_BETWEEN_EARLY_CYCLES = 60.0  # after surprises; a plan that is refused at once must not spin
 CYCLE, WATCH = "cycle", "watch"
 MISSED_BY_AT_MOST = 3  # intervals without a cycle until the process counts as unhealthy
 
@@ -280,8 +280,8 @@ class Service:
 
     def _act(self, plan: Plan) -> None:
         """Carry a plan out beside the loop. While another one runs, or it is paused, only wake-ups are begun."""
-        wanted = plan.wake_ups() if self._site.runners or self._site.why_held else plan
-        if wanted.steps and not self._site.acting.why_killed:
+        wanted = self._site.what_may_begin(plan)
+        if wanted is not None:
             runner = self._site.begin(wanted, self._in_force, while_acting=True, watch=self._see_to_another)
             self._hands.submit(self._carry_out, runner)
 

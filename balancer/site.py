@@ -199,6 +199,13 @@ class Site:
         held = [self.acting.why_killed, *map(str, self.acting.store.halts.in_force(self.clock.now()))]
         return "; ".join(filter(None, held))
 
+    def what_may_begin(self, plan: Plan | None) -> Plan | None:
+        """Return what of a plan may be begun now: only its wake-ups while another one runs, or all is held."""
+        if plan is None or self.acting.why_killed:
+            return None
+        wanted = plan.wake_ups() if self.runners or self.why_held else plan
+        return wanted if wanted.steps else None
+
     def finish(self, runner: Runner) -> RunReport:
         """Let go of a runner that has ended, and remember what it did."""
         self.runners.remove(runner)

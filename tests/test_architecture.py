@@ -81,6 +81,8 @@ def test_every_part_is_on_the_map() -> None:
         "remembering",
         "saved",
         "settings",
+        "virtual_time",
+        "rehearsal",
         "__init__",
         "__main__",
     }

@@ -1,0 +1,79 @@
+"""The service's loop on virtual time: a cycle at each interval, acting beside it, another cycle after a surprise.
+
+The embedded day and every rehearsal live by it. What decides and what acts is what the service runs; only the clock is
+set by hand, so that all of it happens in one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from balancer.cycle import Cycle, run_cycle
+from balancer.domain.plan import Mode
+from balancer.execution import Outcome, Result, RunReport
+from balancer.policy import Policy
+from balancer.site import Site, limits_of
+
+SECONDS_BETWEEN_EARLY_CYCLES = 60.0  # after surprises; a plan that is refused at once must not spin
+
+
+class Passing:
+    """Lets time pass at a site as it passes beside the service."""
+
+    def __init__(
+        self,
+        site: Site,
+        policy: Policy,
+        interval_seconds: float,
+        tell_cycle: Callable[[Cycle], None] = lambda _: None,
+        tell_run: Callable[[RunReport], None] = lambda _: None,
+    ) -> None:
+        self._site, self._policy = site, policy
+        self._interval = timedelta(seconds=interval_seconds)
+        self._tell_cycle, self._tell_run = tell_cycle, tell_run
+        self._is_surprised = False
+        self._last_early: datetime | None = None
+
+    def live_an_interval(self) -> Cycle:
+        """Look, think, and act until it is time for the next look."""
+        begun = self._site.clock.now()
+        cycle = self._cycle()
+        self.act_until(begun + self._interval)
+        return cycle
+
+    def _cycle(self) -> Cycle:
+        self._is_surprised = False
+        acts = self._policy.at(self._site.clock.now()).mode is Mode.ACT
+        if acts:
+            self._site.settle(self._policy)
+        cycle = run_cycle(self._site, self._policy)
+        self._tell_cycle(cycle)
+        wanted = self._site.what_may_begin(cycle.safe) if acts else None
+        if wanted is not None:
+            self._site.begin(wanted, self._policy, while_acting=True, watch=self._note_failed_wakes)
+        return cycle
+
+    def act_until(self, moment: datetime) -> None:
+        """Let what was begun go on, and look again early where the world was not as a plan took it to be."""
+        clock, poll = self._site.clock, limits_of(self._policy).poll_seconds
+        while clock.now() < moment:
+            for runner in list(self._site.runners):
+                if not runner.advance():
+                    report = self._site.finish(runner)
+                    self._is_surprised |= report.needs_replan
+                    self._tell_run(report)
+            self._look_early()
+            left = (moment - clock.now()).total_seconds()
+            clock.sleep(min(poll, left) if self._site.runners or self._is_surprised else left)
+
+    def _note_failed_wakes(self, outcome: Outcome) -> None:
+        """Have another host woken at once where one did not come."""
+        self._is_surprised |= outcome.step.is_waking and outcome.result is Result.FAILED
+
+    def _look_early(self) -> None:
+        now = self._site.clock.now()
+        early = self._last_early is None or (now - self._last_early).total_seconds() >= SECONDS_BETWEEN_EARLY_CYCLES
+        if self._is_surprised and early:
+            self._last_early = now
+            self._cycle()
