@@ -121,7 +121,7 @@ class EmbeddedDay:
         self._out.print(Text("time   hosts         on    CPU      draws   what the balancer does", style="dim"))
         passing = Passing(self._site, self._policy, CYCLE.total_seconds(), self._note, self._finish)
         while self._site.clock.now() < until:
-            passing.live_an_interval()
+            passing.live_until(min(until, self._site.clock.now() + CYCLE))
             time.sleep(self._pace)
 
     def _note(self, cycle: Cycle) -> None:

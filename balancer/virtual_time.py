@@ -28,21 +28,24 @@ class Passing:
         interval_seconds: float,
         tell_cycle: Callable[[Cycle], None] = lambda _: None,
         tell_run: Callable[[RunReport], None] = lambda _: None,
+        tell_end: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self._site, self._policy = site, policy
         self._interval = timedelta(seconds=interval_seconds)
-        self._tell_cycle, self._tell_run = tell_cycle, tell_run
+        self._tell_cycle, self._tell_run, self._tell_end = tell_cycle, tell_run, tell_end
         self._is_surprised = False
         self._last_early: datetime | None = None
+        self._next_cycle: datetime | None = None
 
-    def live_an_interval(self) -> Cycle:
-        """Look, think, and act until it is time for the next look."""
-        begun = self._site.clock.now()
-        cycle = self._cycle()
-        self.act_until(begun + self._interval)
-        return cycle
+    def live_until(self, moment: datetime) -> None:
+        """Look, think and act, and again at each interval, until a moment; the next call goes on where this one ends."""
+        while (now := self._site.clock.now()) < moment:
+            if self._next_cycle is None or now >= self._next_cycle:
+                self._next_cycle = now + self._interval
+                self._cycle()
+            self._act_until(min(moment, self._next_cycle))
 
-    def _cycle(self) -> Cycle:
+    def _cycle(self) -> None:
         self._is_surprised = False
         acts = self._policy.at(self._site.clock.now()).mode is Mode.ACT
         if acts:
@@ -51,10 +54,9 @@ class Passing:
         self._tell_cycle(cycle)
         wanted = self._site.what_may_begin(cycle.safe) if acts else None
         if wanted is not None:
-            self._site.begin(wanted, self._policy, while_acting=True, watch=self._note_failed_wakes)
-        return cycle
+            self._site.begin(wanted, self._policy, while_acting=True, watch=self._note_end)
 
-    def act_until(self, moment: datetime) -> None:
+    def _act_until(self, moment: datetime) -> None:
         """Let what was begun go on, and look again early where the world was not as a plan took it to be."""
         clock, poll = self._site.clock, limits_of(self._policy).poll_seconds
         while clock.now() < moment:
@@ -67,8 +69,9 @@ class Passing:
             left = (moment - clock.now()).total_seconds()
             clock.sleep(min(poll, left) if self._site.runners or self._is_surprised else left)
 
-    def _note_failed_wakes(self, outcome: Outcome) -> None:
+    def _note_end(self, outcome: Outcome) -> None:
         """Have another host woken at once where one did not come."""
+        self._tell_end(outcome)
         self._is_surprised |= outcome.step.is_waking and outcome.result is Result.FAILED
 
     def _look_early(self) -> None:

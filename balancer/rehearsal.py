@@ -1,0 +1,203 @@
+"""Rehearsal: a policy lives through recorded load, by the very cycle and execution that run live, on virtual time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from balancer.clock import HandSetClock
+from balancer.cycle import Cycle
+from balancer.domain.plan import Plan, PolicyMark
+from balancer.domain.rehearsed import Rehearsed, RehearsedStep
+from balancer.domain.site_file import Bmc, PlatformChoice, SiteFile, SiteHost
+from balancer.domain.units import gib
+from balancer.execution import Outcome, Result, RunReport
+from balancer.formats import digest_of
+from balancer.policy import Policy
+from balancer.simulation.bound import Bound, Bounded
+from balancer.simulation.laying import Laid
+from balancer.simulation.meter import NO_WATTS, Doubles, Reading
+from balancer.simulation.recorded import RecordedWorld
+from balancer.site import Site, site_from
+from balancer.virtual_time import Passing
+
+A_DAY = timedelta(days=1)
+Tell = Callable[[int, int], None]
+"""Is told after each step how many are over, of how many."""
+
+
+@dataclass
+class _Since:
+    """What has happened since the last step was entered."""
+
+    cycle: Cycle | None = None
+    moves: list[Outcome] = field(default_factory=list)
+
+
+class Rehearsal:
+    """One policy, one record, one seed."""
+
+    def __init__(self, laid: Laid, policy: Policy, state: Path, seed: int = 1) -> None:
+        self.laid, self.policy, self.seed = laid, policy, seed
+        self._state = state
+        self._clock = HandSetClock(laid.begin)
+        self._world = RecordedWorld(self._clock, laid, seed, laid.name)
+        self._bound = bound_by_step(laid)
+        self.steps: list[RehearsedStep] = []
+        self._moves = Counter[str]()
+        self._alarms: list[str] = []
+        self._joules_all_on = 0.0
+        self._since = _Since()
+
+    def run(self, tell: Tell = lambda _done, _of: None) -> Rehearsed:
+        """Live through the whole record. The first step is over before the first look: nothing was seen before it."""
+        self._world.begin()
+        with self._site() as site:
+            passing = Passing(
+                site, self.policy, self._seconds_a_cycle, self._note_cycle, self._note_run, self._note_end
+            )
+            for step in range(self.laid.steps):
+                self._live_a_step(step, site, passing)
+                tell(step + 1, self.laid.steps)
+            return self._rehearsed(site)
+
+    @property
+    def _seconds_a_cycle(self) -> float:
+        """Between two readings there is nothing new to see."""
+        return max(self.policy.interval_seconds, self.laid.step_seconds)
+
+    def _live_a_step(self, step: int, site: Site, passing: Passing) -> None:
+        end = self.laid.begin + timedelta(seconds=(step + 1) * self.laid.step_seconds)
+        if step:
+            self._world.come_and_go(step)
+        if step == 0 and self.laid.is_strict:
+            self._clock.sleep(self.laid.step_seconds)
+        else:
+            passing.live_until(end)
+        self._world.settle()
+        self._enter(step, self._world.meter.take())
+
+    @contextmanager
+    def _site(self) -> Iterator[Site]:
+        """Open the site that the balancer sees, its hosts proven to wake the day before."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        file = SiteFile(
+            cluster=self.laid.name,
+            platform=PlatformChoice(kind="simulated"),
+            hosts=tuple(
+                SiteHost(name=host.name, bmc=Bmc(kind="simulated"), may_sleep=host.may_sleep, labels=dict(host.labels))
+                for host in self.laid.hosts
+            ),
+            store=f"sqlite:///{self._state / 'balancer.db'}",
+            wake_settle_seconds=0.0,
+        )
+        site = site_from(file, self._state, self._state, self._clock, self._world)
+        try:
+            self._remember_the_day_before(site)
+            yield site
+        finally:
+            site.close()
+
+    def _remember_the_day_before(self, site: Site) -> None:
+        marks = site.acting.store.marks
+        for name, host in self._world.hosts.items():
+            marks.prove_wake(name, self.laid.begin - A_DAY)
+            if not host.has_power:
+                marks.fell_asleep(name, self.laid.begin - A_DAY)
+
+    # -- noting
+
+    def _note_cycle(self, cycle: Cycle) -> None:
+        before = self._since.cycle
+        if before is None or not before.plan.steps:  # a cycle after a surprise: the first that did something is told
+            self._since.cycle = cycle
+
+    def _note_end(self, outcome: Outcome) -> None:
+        if outcome.step.is_move and outcome.result is Result.DONE:
+            self._since.moves.append(outcome)
+
+    def _note_run(self, report: RunReport) -> None:
+        self._alarms += report.alarms
+
+    def _enter(self, step: int, read: Reading) -> None:
+        since, self._since = self._since, _Since()
+        begin = self.laid.begin + timedelta(seconds=step * self.laid.step_seconds)
+        tariff = self.policy.at(begin).energy
+        moved = [outcome.step for outcome in since.moves]
+        self._moves.update(each.vm or "" for each in moved)
+        self._joules_all_on += read.joules_all_on
+        seconds = max(read.seconds, 1e-9)
+        cycle = since.cycle
+        self.steps.append(
+            RehearsedStep(
+                at=begin,
+                hosts_on=read.host_seconds_on / seconds,
+                hosts_active=read.active,
+                watts=read.joules / seconds,
+                watts_at_least=float(self._bound[step]),
+                needed_cores=read.needed_core_seconds / seconds,
+                unmet_cores=max(0.0, read.unmet_core_seconds / seconds),
+                hosts_short_of_cpu=read.short_of_cpu,
+                hosts_short_of_memory=read.short_of_memory,
+                unmet_memory_mib=read.unmet_memory_mib,
+                guests=len(self._world.guests),
+                guests_waiting=len(self._world.waiting),
+                moves=len(moved),
+                gib_moved=gib(sum(each.memory_mib for each in moved)),
+                price_per_kwh=tariff.price_per_kwh,
+                co2_g_per_kwh=tariff.co2_g_per_kwh,
+                broken=() if cycle is None else broken_in(cycle, self.policy),
+                sentence="" if cycle is None else cycle.sentence,
+                plan=None if cycle is None or not cycle.plan.steps else slim(cycle.plan),
+            )
+        )
+
+    def _rehearsed(self, site: Site) -> Rehearsed:
+        wakes = site.acting.store.accounts.wakes_between(self.laid.begin, self._clock.now())
+        casualties = [f"{each.vm} went down with {each.host}: {each.why}" for each in self._world.casualties]
+        return Rehearsed(
+            record=self.laid.name,
+            policy=PolicyMark(name=self.policy.name, digest=digest_of(self.policy)),
+            seed=self.seed,
+            strict_timing=self.laid.is_strict,
+            step_seconds=self.laid.step_seconds,
+            hosts=len(self.laid.hosts),
+            guests=len(self.laid.guests),
+            currency=self.policy.energy.currency,
+            steps=tuple(self.steps),
+            moves_by_guest=dict(self._moves.most_common()),
+            wakes_in_time=wakes.in_time,
+            wakes_late=wakes.late,
+            wakes_failed=wakes.failed,
+            oddities=(*self.laid.oddities, *self._world.oddities),
+            alarms=(*self._alarms, *casualties),
+            kwh_all_on=self._joules_all_on / 3.6e6,
+        )
+
+
+def bound_by_step(laid: Laid) -> Doubles:
+    """Return the least watts by step. Hypervisors' own load is part of it only where hosts are on."""
+    hosts = [
+        Bounded.of(host.cores, max(0.0, host.memory_mib - host.hypervisor_memory_mib), host.power or NO_WATTS)
+        for host in laid.hosts
+    ]
+    needs = laid.needs.astype(float)
+    memory_mib = np.array([guest.memory_mib for guest in laid.guests])
+    return Bound(hosts).watts(np.nansum(needs, axis=1), (~np.isnan(needs) * memory_mib).sum(axis=1))
+
+
+def broken_in(cycle: Cycle, policy: Policy) -> tuple[str, ...]:
+    """Return the hard promises that did not hold when a cycle looked."""
+    found = policy.at(cycle.seen.taken_at).violations(cycle.seen)
+    return tuple(dict.fromkeys(str(each) for each in found if each.hard))
+
+
+def slim(plan: Plan) -> Plan:
+    """Return a plan without what it left alone, which is most of it: a week of them has to fit in memory."""
+    return plan.model_copy(update={"kept": (), "wanted": ()})
