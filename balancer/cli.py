@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from balancer import __version__
-from balancer.commands import acting, checking, explaining, host, looking, policy, power, stopping, thinking
+from balancer.commands import acting, checking, explaining, host, looking, policy, power, simulating, stopping, thinking
 from balancer.commands.exits import ERROR, INTERRUPTED, USAGE
 from balancer.commands.logs import set_up_logs
 from balancer.commands.screen import say_error
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (thinking, checking, explaining, looking, acting, stopping):
+for module in (thinking, checking, explaining, looking, simulating, acting, stopping):
     module.join(app)
 app.add_typer(host.app, name="host", help="Drain hosts for maintenance.")
 app.add_typer(policy.app, name="policy", help="Look at policies.")

@@ -20,6 +20,8 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.comparison import Comparison
 from balancer.domain.explanation import Explanation
 from balancer.domain.plan import Plan
+from balancer.domain.rehearsal_file import RehearsalFile
+from balancer.domain.rehearsed import Rehearsed
 from balancer.domain.site_file import SiteFile
 from balancer.domain.value import Value
 from balancer.formats import json_schema, read, to_json
@@ -41,6 +43,8 @@ class Kind(StrEnum):
     SITE = "site"
     EXPLANATION = "explanation"
     COMPARISON = "comparison"
+    REHEARSAL = "rehearsal"
+    REHEARSED = "rehearsed"
 
 
 _SCHEMAS: dict[Kind, type[Value]] = {
@@ -50,6 +54,8 @@ _SCHEMAS: dict[Kind, type[Value]] = {
     Kind.SITE: SiteFile,
     Kind.EXPLANATION: Explanation,
     Kind.COMPARISON: Comparison,
+    Kind.REHEARSAL: RehearsalFile,
+    Kind.REHEARSED: Rehearsed,
 }
 
 
