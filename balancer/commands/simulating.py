@@ -21,11 +21,14 @@ from balancer.commands.screen import err, out
 from balancer.domain.plan import Mode
 from balancer.domain.rehearsal_file import RehearsalFile
 from balancer.domain.rehearsed import Rehearsed
+from balancer.domain.site_file import SiteFile
 from balancer.errors import Fault, InputError
 from balancer.formats import read, read_text, to_json
 from balancer.policy import Policy, load_policy
 from balancer.rehearsal import Rehearsal
+from balancer.replaying import laid_from_history
 from balancer.reporting.rehearsal import rehearsal_text
+from balancer.settings import load_settings
 from balancer.simulation.laying import Laid, laid_on
 from balancer.simulation.traces import reader_of
 
@@ -38,9 +41,19 @@ def join(app: typer.Typer) -> None:
 
 
 def simulate(
-    trace: Annotated[Path, typer.Option("--trace", help="A record of load: PlanetLab, GWA/Bitbrains, csv, parquet.")],
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="A record of load: PlanetLab, GWA/Bitbrains, csv, parquet; default: the balancer's own history."
+        ),
+    ] = None,
     site: Annotated[
-        str | None, typer.Option("--site", "-s", help="Hosts to lay it on: a file (balancer.rehearsal/1) or a ready one.")
+        str | None,
+        typer.Option(
+            "--site",
+            "-s",
+            help="Of a record: the hosts to lay it on, a file (balancer.rehearsal/1) or a ready one. Else the site file.",
+        ),
     ] = None,
     policy: PolicyPath = None,
     against: Annotated[
@@ -68,14 +81,19 @@ def simulate(
     return DONE
 
 
-def _laid(trace: Path, site: str | None, since: datetime | None, until: datetime | None) -> Laid:
+def _laid(trace: Path | None, site: str | None, since: datetime | None, until: datetime | None) -> Laid:
+    begin, end = (None if at is None else _in_utc(at) for at in (since, until))
+    if trace is None:
+        settings = load_settings()
+        file = Path(site) if site else settings.site
+        cluster = read(file, SiteFile).cluster if file else "embedded"
+        return laid_from_history(settings.state / "history.db", cluster, begin, end)
     reader = reader_of(trace)
     chosen = site or reader.ready_site
     if chosen is None:
         way = f"--site FILE, or a ready one: {', '.join(READY_SITES)}"
         raise InputError([Fault(str(trace), "says nothing of the hosts that it is to be laid on", way)])
-    read_trace = reader.read(trace).between(*(None if at is None else _in_utc(at) for at in (since, until)))
-    return laid_on(read_trace, rehearsal_site(chosen))
+    return laid_on(reader.read(trace).between(begin, end), rehearsal_site(chosen))
 
 
 def rehearsal_site(name: str) -> RehearsalFile:

@@ -63,7 +63,9 @@ class RehearsalFile(Value):
 
     schema_: Literal["balancer.rehearsal/1"] = Field(default=REHEARSAL_SCHEMA, alias="schema")
     name: Name
-    mhz_a_core: Annotated[float, Field(gt=0, description="of records that say MHz without the speed of a core")] = 1000.0
+    mhz_a_core: Annotated[float, Field(gt=0, description="of records that say MHz without the speed of a core")] = (
+        1000.0
+    )
     hosts: Annotated[tuple[HostGroup, ...], Field(min_length=1)]
     guests: Guests = Guests()
     migration_mib_per_s: Amount = DEFAULT_MIGRATION_MIB_PER_S

@@ -19,6 +19,7 @@ from balancer.clock import Clock, WallClock
 from balancer.domain.cluster import Cluster
 from balancer.history import tables
 from balancer.history.base import READING_COLUMNS, Event, HistoryHealth, no_readings
+from balancer.history.inventory import Inventory, InventoryBook, inventory_at
 from balancer.history.keeping import BUCKET_SECONDS, SAMPLE, Keeping, bucket_end, tidy
 from balancer.history.measured import measured_guests, measured_hosts
 from balancer.history.pages import MEASURES, SUBJECT, pack, page_of_samples, unpack
@@ -36,6 +37,7 @@ class EmbeddedHistory:
         self._keeping = keeping or Keeping()
         self._engine = tables.open_engine(path)
         self._writing = threading.Lock()
+        self._inventory = InventoryBook()
         self._number_of: dict[str, int] = {}
         self._tidied_until = 0.0
         self._dropped = 0
@@ -51,6 +53,7 @@ class EmbeddedHistory:
             hosts = [(host.name, host.cpu_used_cores, host.memory_used_mib, None) for host in measured_hosts(cluster)]
             self._add_page(connection, GUESTS, at, guests)
             self._add_page(connection, HOSTS, at, hosts)
+            self._inventory.note(connection, cluster)
             if at > self._tidied_until:
                 tidy(connection, at, self._keeping)
                 self._tidied_until = bucket_end(at, BUCKET_SECONDS)
@@ -76,6 +79,11 @@ class EmbeddedHistory:
         with self._reading("reading events") as connection:
             rows = connection.execute(chosen.order_by(event.at, event.id)).all()
         return [Event(datetime.fromtimestamp(row.at, UTC), row.kind, row.subject, row.facts) for row in rows]
+
+    def inventory(self, at: datetime) -> Inventory:
+        """Return what guests and hosts were at a moment, and where guests lived."""
+        with self._reading("reading what was there") as connection:
+            return inventory_at(connection, at.timestamp())
 
     def size_bytes(self) -> int:
         """Return how much of the disk it uses."""
@@ -140,6 +148,7 @@ class EmbeddedHistory:
         except sa.exc.SQLAlchemyError as failed:
             # Numbers given out in a transaction that did not happen stand for nothing.
             self._number_of = {}
+            self._inventory = InventoryBook()
             self._dropped += 1
             self._last_error = str(tables.history_error(operation, failed))
 

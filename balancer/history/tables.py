@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from balancer.errors import HistoryError
 
-VERSION = 1
+VERSION = 2  # 2: what guests and hosts were; tables that are new are made where they are missing
 BUSY_SECONDS = 5  # how long a writer waits for another process, such as a `balancer history` at the same file
 
 metadata = sa.MetaData()
@@ -40,6 +40,16 @@ events = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("facts", sa.JSON, nullable=False),
+)
+inventory = sa.Table(
+    "inventory",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # guest | place | host
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("facts", sa.JSON(none_as_null=True)),  # null: it is there no longer
+    sa.Index("inventory_by_time", "at"),
 )
 spool = sa.Table(
     "spool",

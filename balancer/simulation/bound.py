@@ -80,7 +80,9 @@ class Bound:
     def _rents(self, prices: Doubles) -> Doubles:
         rents = np.zeros(len(prices))
         for host, count in self._kinds:
-            points = np.array([prices[:, 0] * cores + prices[:, 1] * mib - watts for cores, mib, watts in _points(host)])
+            points = np.array(
+                [prices[:, 0] * cores + prices[:, 1] * mib - watts for cores, mib, watts in _points(host)]
+            )
             rents += count * np.maximum(points.max(axis=0), 0.0)
         return rents
 

@@ -90,8 +90,9 @@ class Meter:
 
     def take(self) -> Reading:
         """Return what the step that is over has cost, and begin another."""
-        counts = [int(flags.sum()) for flags in (self._active, self._short, self._crowded)]
-        reading = Reading(*self._sums.tolist(), *counts, self._unmet_mib)
+        active, short, crowded = (int(flags.sum()) for flags in (self._active, self._short, self._crowded))
+        seconds, joules, all_on, on, needed, unmet = self._sums.tolist()
+        reading = Reading(seconds, joules, all_on, on, needed, unmet, active, short, crowded, self._unmet_mib)
         self._restart()
         return reading
 

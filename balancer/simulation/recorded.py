@@ -78,7 +78,9 @@ class RecordedWorld(World):
         if name not in self.waiting:
             self.waiting[name] = None
             made = "waits until a host that is on has room"
-            self.oddities.append(Oddity(what=Odd.NO_ROOM, guest=name, where=f"{self._now:%Y-%m-%d %H:%M}", made_of_it=made))
+            self.oddities.append(
+                Oddity(what=Odd.NO_ROOM, guest=name, where=f"{self._now:%Y-%m-%d %H:%M}", made_of_it=made)
+            )
 
     # -- time
 

@@ -62,13 +62,11 @@ class Trace:
         first = 0 if since is None else max(0, -(-int((since - self.begin).total_seconds()) // int(step)))
         last = self.steps if until is None else int((until - self.begin).total_seconds() // step)
         part = self.needs[first : max(first, last)]
-        there = ~np.isnan(part).all(axis=0) if len(part) else np.zeros(len(self.guests), dtype=bool)
+        there: npt.NDArray[np.bool_] = np.logical_not(np.isnan(part)).any(axis=0)
         if not there.any():
             raise InputError([Fault(self.name, "has no load between these times", f"it begins at {self.begin}")])
         guests = tuple(guest for guest, is_there in zip(self.guests, there.tolist(), strict=True) if is_there)
-        return Trace(
-            self.name, self.begin_of(first), guests, part[:, there], self.is_share, step, self.oddities
-        )
+        return Trace(self.name, self.begin_of(first), guests, part[:, there], self.is_share, step, self.oddities)
 
 
 @dataclass
@@ -127,7 +125,7 @@ def _sound(rows: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     for what, is_so in wrong.items():
         for place in np.flatnonzero(is_so).tolist():
             notes.add(what, str(rows["guest"].iloc[place]), _said(at[place]), "read as a gap")
-    sound = rows[~np.any(list(wrong.values()), axis=0)]
+    sound: pd.DataFrame = rows[~np.any(list(wrong.values()), axis=0)]
     back = sound["at"].groupby(sound["guest"]).diff() < 0
     for place in np.flatnonzero(back.to_numpy()).tolist():
         row = sound.iloc[place]

@@ -84,13 +84,17 @@ def read_gwa_csv(path: Path) -> Trace:
 
 def _numbers(file: Path, notes: Notes) -> pd.DataFrame:
     try:
-        rows = pd.read_csv(file, sep=";", dtype=str, skipinitialspace=True, on_bad_lines="skip", encoding_errors="replace")
+        rows = pd.read_csv(
+            file, sep=";", dtype=str, skipinitialspace=True, on_bad_lines="skip", encoding_errors="replace"
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OSError):
         return pd.DataFrame()
     rows.columns = [str(name).strip() for name in rows.columns]
     lacking = [name for name in (TIME, CORES, CAPACITY, USED, MEMORY) if name not in rows.columns]
     if lacking:
-        raise InputError([Fault(str(file), f"has no column `{lacking[0]}`", "the columns of the archive's fastStorage")])
+        raise InputError(
+            [Fault(str(file), f"has no column `{lacking[0]}`", "the columns of the archive's fastStorage")]
+        )
     return rows[[TIME, CORES, CAPACITY, USED, MEMORY]].apply(lambda column: pd.to_numeric(column.str.strip(), "coerce"))
 
 

@@ -1,9 +1,9 @@
 """Our own tables, as csv or parquet: a row a guest and moment.
 
-    at           when the stretch ended that the row stands for: ISO 8601 with its zone, or seconds since 1970
-    guest        its name
-    cpu_cores    what it needed, the mean in cores; or cpu_percent, of its vcpus
-    vcpus, memory_mib, host      optional: its size, and where it was
+at           when the stretch ended that the row stands for: ISO 8601 with its zone, or seconds since 1970
+guest        its name
+cpu_cores    what it needed, the mean in cores; or cpu_percent, of its vcpus
+vcpus, memory_mib, host      optional: its size, and where it was
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def _trace(path: Path, rows: pd.DataFrame) -> Trace:
         need = _number(rows, "cpu_percent") / 100.0 * size
         for name in sorted(set(names[size.isna()])):
             notes.add(Odd.NO_SIZE, name, path.name, "left out: of how many vcpus its percentages are is not said")
-    return trace_of_rows(path.stem, pd.DataFrame({"guest": names, "at": _seconds(rows["at"]), "need": need}), guests, notes)
+    return trace_of_rows(
+        path.stem, pd.DataFrame({"guest": names, "at": _seconds(rows["at"]), "need": need}), guests, notes
+    )
 
 
 def _guests(rows: pd.DataFrame, names: pd.Series[str]) -> dict[str, TracedGuest]:

@@ -1,0 +1,141 @@
+"""The balancer's own history as a record that can be lived through again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from balancer.demand.diary import with_wait
+from balancer.domain.host import Host
+from balancer.domain.rehearsal_file import GuestSize
+from balancer.domain.rehearsed import Odd
+from balancer.domain.vm import Vm
+from balancer.errors import Fault, InputError
+from balancer.history.embedded import EmbeddedHistory
+from balancer.history.inventory import Inventory
+from balancer.simulation.laying import AsSeen, Laid
+from balancer.simulation.machines import GuestSpec, HostSpec
+from balancer.simulation.traces.base import Notes, Trace, TracedGuest, trace_of_rows
+
+ALL_KEPT = timedelta(days=400)
+
+
+def laid_from_history(path: Path, cluster: str, since: datetime | None, until: datetime | None) -> Laid:
+    """Return what was recorded between two moments: load, sizes, hosts, and where guests lived at the begin."""
+    if not path.exists():
+        raise InputError([Fault(str(path), "there is no history", "name the state directory with BALANCER_STATE")])
+    history = EmbeddedHistory(path)
+    try:
+        end = until or datetime.now(UTC)
+        begin = since or end - ALL_KEPT
+        guests, hosts = history.guest_readings(begin, end), history.host_readings(begin, end)
+        if guests.empty:
+            raise InputError([Fault(str(path), "nothing was recorded between these times", "is it the right cluster?")])
+        first = guests["at"].min().to_pydatetime()
+        return _laid(cluster, guests, hosts, history.inventory(end), history.inventory(first))
+    finally:
+        history.close()
+
+
+def _laid(cluster: str, guests: pd.DataFrame, hosts: pd.DataFrame, known: Inventory, first: Inventory) -> Laid:
+    names, notes = {key: str(facts["name"]) for key, facts in (first.guests | known.guests).items()}, Notes()
+    for key in sorted(set(guests["key"]) - set(names)):
+        notes.add(Odd.NO_SIZE, str(key), "", "left out: recorded before sizes were kept")
+    guests = guests[guests["key"].isin(names)]
+    if guests.empty or not first.hosts:
+        raise InputError([Fault(cluster, "was recorded before sizes were kept", "begin later, with --from")])
+    facts = {names[key]: row for key, row in (first.guests | known.guests).items()}
+    trace = _trace(cluster, guests, names, facts, notes)
+    sizes = tuple(_size(facts[guest.name]) for guest in trace.guests)
+    needs = np.minimum(trace.needs, np.array([math.ceil(size.cores) for size in sizes], dtype=np.float32))
+    specs = tuple(
+        _guest(facts[guest.name], AsSeen(needs[:, place].copy(), trace.begin, trace.step_seconds, True))
+        for place, guest in enumerate(trace.guests)
+    )
+    own = _own_load(guests, hosts, first)
+    return Laid(
+        name=cluster,
+        begin=trace.begin,
+        step_seconds=trace.step_seconds,
+        hosts=tuple(_host(Host.model_validate(row), *own.get(name, (0.0, 0.0))) for name, row in first.hosts.items()),
+        guests=specs,
+        sizes=sizes,
+        needs=needs,
+        homes={names[key]: host for key, host in first.places.items() if key in names},
+        asleep=frozenset(name for name, row in first.hosts.items() if row.get("asleep_by_us")),
+        oddities=trace.oddities,
+    )
+
+
+def _trace(
+    cluster: str, guests: pd.DataFrame, names: Mapping[str, str], facts: Mapping[str, Any], notes: Notes
+) -> Trace:
+    called = guests["key"].map(dict(names))
+    vcpus = called.map({name: float(row["vcpus"]) for name, row in facts.items()}).to_numpy(dtype=float)
+    used, waited = (guests[name].to_numpy(dtype=float) for name in ("cpu_cores", "wait_share"))
+    rows = pd.DataFrame(
+        {
+            "guest": called.to_numpy(),
+            "at": guests["at"].dt.as_unit("ms").astype("int64").to_numpy() / 1000.0,
+            "need": with_wait(used, waited, vcpus),
+        }
+    )
+    return trace_of_rows(cluster, rows, {name: TracedGuest(name) for name in facts}, notes)
+
+
+def _size(row: Mapping[str, Any]) -> GuestSize:
+    return GuestSize(cores=float(row["vcpus"]), memory_mib=float(row["memory_mib"]))
+
+
+def _guest(row: Mapping[str, Any], load: AsSeen) -> GuestSpec:
+    vm = Vm.model_validate({"host": "nowhere yet", **row})
+    return GuestSpec(
+        name=vm.name,
+        vcpus=vm.vcpus,
+        memory_mib=vm.memory_mib,
+        load=load,
+        labels=vm.labels,
+        movable=vm.movable,
+        why_not=vm.why_not,
+        storage=vm.storage,
+        disk_gib=vm.disk_gib or 0.0,
+        cpu_models=vm.cpu_models,
+        autostart=vm.autostart or False,
+    )
+
+
+def _host(host: Host, own_cores: float, own_mib: float) -> HostSpec:
+    return HostSpec(
+        name=host.name,
+        cores=host.usable_cores,
+        memory_mib=host.usable_memory_mib,
+        labels=host.labels,
+        power=host.power,
+        cpu_model=host.cpu_model,
+        boot_seconds=host.boot_seconds,
+        migration_mib_per_s=host.migration_mib_per_s,
+        may_sleep=host.may_sleep is not False,
+        hypervisor_cores=own_cores,
+        hypervisor_memory_mib=own_mib,
+        pools=host.pools,
+        networks=host.networks,
+    )
+
+
+def _own_load(guests: pd.DataFrame, hosts: pd.DataFrame, first: Inventory) -> dict[str, tuple[float, float]]:
+    """Return what each hypervisor used itself at the first moment: its reading above the sum of its guests."""
+    at = guests["at"].min()
+    used = guests[guests["at"] == at].set_index("key")["cpu_cores"].to_dict()
+    found = {}
+    for row in hosts[hosts["at"] == at].itertuples():
+        here = [key for key, host in first.places.items() if host == row.key]
+        cores = float(row.cpu_cores) - sum(used.get(key, 0.0) for key in here)
+        mib = float(row.memory_mib) - sum(float(first.guests[key]["memory_mib"]) for key in here)
+        found[str(row.key)] = (max(0.0, round(cores, 2)), max(0.0, round(mib)))
+    return {name: load for name, load in found.items() if not any(map(math.isnan, load))}
