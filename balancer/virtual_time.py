@@ -38,7 +38,7 @@ class Passing:
         self._next_cycle: datetime | None = None
 
     def live_until(self, moment: datetime) -> None:
-        """Look, think and act, and again at each interval, until a moment; the next call goes on where this one ends."""
+        """Look, think and act at each interval until a moment; the next call goes on where this one ends."""
         while (now := self._site.clock.now()) < moment:
             if self._next_cycle is None or now >= self._next_cycle:
                 self._next_cycle = now + self._interval

@@ -43,16 +43,14 @@ def join(app: typer.Typer) -> None:
 def simulate(
     trace: Annotated[
         Path | None,
-        typer.Option(
-            help="A record of load: PlanetLab, GWA/Bitbrains, csv, parquet; default: the balancer's own history."
-        ),
+        typer.Option(help="A record: PlanetLab, GWA/Bitbrains, csv, parquet; default: the balancer's own history."),
     ] = None,
     site: Annotated[
         str | None,
         typer.Option(
             "--site",
             "-s",
-            help="Of a record: the hosts to lay it on, a file (balancer.rehearsal/1) or a ready one. Else the site file.",
+            help="The hosts of a record (balancer.rehearsal/1), a file or a ready one; else the site file.",
         ),
     ] = None,
     policy: PolicyPath = None,

@@ -50,7 +50,7 @@ class Bound:
         self._kinds: Sequence[tuple[Bounded, int]] = list(Counter(hosts).items())
 
     def watts(self, cores: Doubles, memory_mib: Doubles) -> Doubles:
-        """Return the least watts at each step's need. What is beyond all hosts together counts as all that they have."""
+        """Return the least watts at each step's need; what no hosts are there for is not counted."""
         cores = np.minimum(cores, sum(host.cores * count for host, count in self._kinds))
         memory_mib = np.minimum(memory_mib, sum(host.memory_mib * count for host, count in self._kinds))
         always = sum(host.off_watts * count for host, count in self._kinds)

@@ -16,6 +16,9 @@ from balancer.simulation.machines import GuestSpec, HostSpec
 from balancer.simulation.traces.base import Floats, Trace, TracedGuest
 
 
+NO_FAILURES = Failures()
+
+
 @dataclass(frozen=True, eq=False)
 class AsSeen:
     """What a hypervisor says that a guest uses: the mean of the step that is over, or of the one that runs.
@@ -50,7 +53,7 @@ class Laid:
     homes: dict[str, str] = field(default_factory=dict)  # of guests whose first host is known
     asleep: frozenset[str] | None = None  # hosts that sleep at the start; None: those that are empty
     copying_share: float = 0.0
-    failures: Failures = Failures()
+    failures: Failures = NO_FAILURES
     is_strict: bool = True
     oddities: tuple[Oddity, ...] = ()
 

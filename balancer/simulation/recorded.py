@@ -100,7 +100,7 @@ class RecordedWorld(World):
         columns = np.array([self._column[guest.spec.name] for guest in running], dtype=np.intp)
         flying = {m.guest.spec.name: self._place[m.target] for m in self.transit.under_way}
         leaving = [place for place, guest in enumerate(running) if guest.spec.name in flying]
-        needs = np.nan_to_num(self.laid.needs[step, columns].astype(float)) if len(running) else np.zeros(0)
+        needs = np.nan_to_num(self.laid.needs[step, columns].astype(float))
         return Stretch(
             needs=needs,
             memory_mib=self._memory_mib[columns],

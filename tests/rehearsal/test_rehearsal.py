@@ -1,0 +1,106 @@
+"""A policy lives through a record: on virtual time, by the live code, and what it cost is counted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from balancer.domain.rehearsal_file import RehearsalFile
+from balancer.domain.rehearsed import Odd, Rehearsed
+from balancer.formats import read_text, to_json
+from balancer.policy import Policy
+from balancer.rehearsal import Rehearsal
+from balancer.simulation.laying import Laid, laid_on
+from balancer.simulation.traces.base import Trace, TracedGuest
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SITE = """schema: balancer.rehearsal/1
+name: two
+migration_mib_per_s: 64
+hosts: [{count: 2, models: [{model: m, cpu_cores: 8, memory_mib: 16384, power: {watts: [100, 200], off_watts: 0}}]}]
+guests: {otherwise: {cores: 4, memory_mib: 6144}, copying_share: 0.1}
+empty_hosts_start: %s
+failures: {migrations: %s}
+"""
+SAVER = """schema: balancer.policy/1
+name: saver
+mode: act
+interval_seconds: 300
+objectives: {least_power: {weight: 1}, few_moves: {weight: 0.001}}
+stability: {hold_minutes: 0, sleep_after_minutes: 0, cooldown_minutes: 0, host_cooldown_minutes: 0}
+demand: {window_minutes: 1, quantile: 0.95}
+"""
+
+
+def laid(*needs: list[float], homes: dict[str, str] | None = None, start: str = "on", failing: float = 0.0) -> Laid:
+    guests = tuple(TracedGuest(f"g{place}") for place in range(len(needs)))
+    trace = Trace("tiny", NOON, guests, np.array(needs, dtype=np.float32).T)
+    made = laid_on(trace, read_text(SITE % (start, failing), RehearsalFile, "site"))
+    return Laid(**{**made.__dict__, "homes": homes or {}})
+
+
+def lived(folder: Path, record: Laid, policy: str = SAVER, seed: int = 1) -> Rehearsed:
+    return Rehearsal(record, read_text(policy, Policy, "policy"), folder, seed).run()
+
+
+def test_an_idle_host_is_emptied_and_sleeps_and_its_move_takes_memory_over_line(tmp_path: Path) -> None:
+    run = lived(tmp_path, laid([0.5] * 8, [0.5] * 8, homes={"g0": "h0", "g1": "h1"}))
+    assert run.steps[0].hosts_on == 2
+    assert run.steps[-1].hosts_on == 1
+    assert (run.moves, run.gib_moved) == (1, 6.0)
+    assert run.alarms == ()
+    assert run.kwh_at_least <= run.kwh < run.kwh_all_on
+    moved = next(step for step in run.steps if step.plan)
+    assert moved.plan is not None
+    assert next(step.seconds for step in moved.plan.steps if step.is_move) >= 6144 / 64
+
+
+def test_what_a_decision_sees_is_over(tmp_path: Path) -> None:
+    """The rise comes in the fourth step; nobody can have known, so that step is short and the next cycle says why."""
+    run = lived(tmp_path, laid([1, 1, 1, 4, 4, 4, 4.0], [1, 1, 1, 4, 4, 4, 4.0], [1, 1, 1, 4, 4, 4, 4.0], start="off"))
+    short = [step.hosts_short_of_cpu for step in run.steps]
+    assert short[:3] == [0, 0, 0]
+    assert short[3] == 1
+    assert run.share_unmet > 0
+
+
+def test_guests_come_and_go_and_none_vanishes(tmp_path: Path) -> None:
+    nan = float("nan")
+    run = lived(tmp_path, laid([1.0] * 5, [nan, nan, 1, 1, nan]))
+    assert [step.guests for step in run.steps] == [1, 1, 2, 2, 1]
+
+
+def test_a_guest_that_nobody_has_room_for_waits_and_is_told(tmp_path: Path) -> None:
+    record = laid(*[[1.0] * 3 for _ in range(5)])
+    run = lived(tmp_path, record)
+    assert [step.guests_waiting for step in run.steps] == [1, 1, 1]
+    assert [(one.what, one.guest) for one in run.oddities] == [(Odd.NO_ROOM, "g4")]
+
+
+def test_migrations_fail_as_often_as_was_said_and_by_the_seed(tmp_path: Path) -> None:
+    record = laid([0.5] * 6, [0.5] * 6, homes={"g0": "h0", "g1": "h1"}, failing=1.0)
+    run = lived(tmp_path / "a", record)
+    assert run.moves == 0
+    assert run.steps[-1].hosts_on == 2
+
+
+def test_a_result_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    run = lived(tmp_path, laid([1.0] * 3))
+    assert read_text(to_json(run), Rehearsed, "found.json") == run
+
+
+def test_two_runs_with_one_seed_are_the_same(tmp_path: Path) -> None:
+    record = laid([0.5] * 6, [0.5] * 6, homes={"g0": "h0", "g1": "h1"}, failing=0.5)
+    one, other = (lived(tmp_path / name, record) for name in "ab")
+    figures = [(run.kwh, run.moves, [step.sentence for step in run.steps]) for run in (one, other)]
+    assert figures[0] == figures[1]
+
+
+def test_of_a_guest_without_a_size_it_is_said_where_to_write_one() -> None:
+    trace = Trace("tiny", NOON, (TracedGuest("g"),), np.ones((2, 1), dtype=np.float32))
+    text = (SITE % ("on", 0)).replace("otherwise: {cores: 4, memory_mib: 6144}, ", "")
+    with pytest.raises(Exception, match="otherwise"):
+        laid_on(trace, read_text(text, RehearsalFile, "site"))
