@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,15 @@ def laid_from_history(path: Path, cluster: str, since: datetime | None, until: d
 
 
 def _laid(cluster: str, guests: pd.DataFrame, hosts: pd.DataFrame, known: Inventory, first: Inventory) -> Laid:
-    names, notes = {key: str(facts["name"]) for key, facts in (first.guests | known.guests).items()}, Notes()
+    names, notes = {key: str(facts["name"]) for key, facts in {**first.guests, **known.guests}.items()}, Notes()
     for key in sorted(set(guests["key"]) - set(names)):
         notes.add(Odd.NO_SIZE, str(key), "", "left out: recorded before sizes were kept")
     guests = guests[guests["key"].isin(names)]
     if guests.empty or not first.hosts:
         raise InputError([Fault(cluster, "was recorded before sizes were kept", "begin later, with --from")])
-    facts = {names[key]: row for key, row in (first.guests | known.guests).items()}
+    facts = {names[key]: row for key, row in {**first.guests, **known.guests}.items()}
     trace = _trace(cluster, guests, names, facts, notes)
+    trace = _in_order(trace, list(facts))
     sizes = tuple(_size(facts[guest.name]) for guest in trace.guests)
     needs = np.minimum(trace.needs, np.array([math.ceil(size.cores) for size in sizes], dtype=np.float32))
     specs = tuple(
@@ -78,7 +80,7 @@ def _trace(
 ) -> Trace:
     called = guests["key"].map(dict(names))
     vcpus = called.map({name: float(row["vcpus"]) for name, row in facts.items()}).to_numpy(dtype=float)
-    used, waited = (guests[name].to_numpy(dtype=float) for name in ("cpu_cores", "wait_share"))
+    used, waited = (np.asarray(guests[name], dtype=float) for name in ("cpu_cores", "wait_share"))
     rows = pd.DataFrame(
         {
             "guest": called.to_numpy(),
@@ -87,6 +89,13 @@ def _trace(
         }
     )
     return trace_of_rows(cluster, rows, {name: TracedGuest(name) for name in facts}, notes)
+
+
+def _in_order(trace: Trace, names: list[str]) -> Trace:
+    """Return a record with its guests as hypervisors listed them: of equal moves the first listed comes first."""
+    place = {name: number for number, name in enumerate(names)}
+    order = sorted(range(len(trace.guests)), key=lambda column: place[trace.guests[column].name])
+    return replace(trace, guests=tuple(trace.guests[column] for column in order), needs=trace.needs[:, order])
 
 
 def _size(row: Mapping[str, Any]) -> GuestSize:

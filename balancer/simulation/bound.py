@@ -65,7 +65,7 @@ class Bound:
 
     @cached_property
     def _corners(self) -> tuple[Doubles, Doubles]:
-        """Return the prices at which two kinds, or two points of one, are just worth their watts; and all hosts' rent."""
+        """Return the prices at which two points of tables are just worth their watts, and the rent of all hosts."""
         lines = np.array(_thinned([*_axes(), *self._worth(), *self._slopes()]))
         one, other = (lines[list(which)] for which in zip(*combinations(range(len(lines)), 2), strict=True))
         crossing = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]

@@ -15,7 +15,6 @@ from balancer.errors import Fault, InputError
 from balancer.simulation.machines import GuestSpec, HostSpec
 from balancer.simulation.traces.base import Floats, Trace, TracedGuest
 
-
 NO_FAILURES = Failures()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from balancer.cycle import Cycle
+from balancer.domain.plan import Plan
 from balancer.embedded import MIDNIGHT, embedded_default_policy, the_embedded_site
 from balancer.history.embedded import EmbeddedHistory
 from balancer.rehearsal import Rehearsal
@@ -17,10 +18,11 @@ from balancer.virtual_time import Passing
 HOUR = timedelta(hours=1)
 
 
-def steps_of(cycle: Cycle) -> list[str]:
-    return [str(step) for step in cycle.plan.steps]
+def steps_of(plan: Plan | None) -> list[str]:
+    return [] if plan is None else [str(step) for step in plan.steps]
 
 
+@pytest.mark.long
 def test_an_hour_of_the_embedded_site_is_decided_again_as_it_was(tmp_path: Path) -> None:
     policy = embedded_default_policy()
     lived: list[Cycle] = []
@@ -30,26 +32,23 @@ def test_an_hour_of_the_embedded_site_is_decided_again_as_it_was(tmp_path: Path)
         laid = laid_from_history(site.history.path, "embedded", MIDNIGHT - HOUR, MIDNIGHT + HOUR)
     assert laid.step_seconds == 900
     run = Rehearsal(laid, policy, tmp_path / "state").run()
-    again = {step.at: step.plan for step in run.steps}
-    first = lived[0]
-    plan = again[first.seen.taken_at]
-    assert first.plan.steps
-    assert plan is not None
-    assert [str(step) for step in plan.steps] == steps_of(first)
+    again = {step.at: step for step in run.steps[1:]}
+    shared = [(cycle, again[cycle.seen.taken_at]) for cycle in lived if cycle.seen.taken_at in again]
+    assert any(cycle.plan.steps for cycle, _ in shared)
+    for cycle, step in shared:
+        assert step.sentence == cycle.sentence
+        assert steps_of(step.plan) == steps_of(cycle.plan)
     assert run.alarms == ()
-    for cycle in lived[1:]:
-        at = again.get(cycle.seen.taken_at)
-        print(cycle.seen.taken_at, len(cycle.plan.steps), at and len(at.steps))
 
 
-@pytest.mark.parametrize("cycles", [2])
-def test_what_does_not_change_is_written_down_once(cycles: int, tmp_path: Path) -> None:
+def test_what_does_not_change_is_written_down_once(tmp_path: Path) -> None:
     with the_embedded_site(MIDNIGHT) as site:
         history = EmbeddedHistory(tmp_path / "h.db", site.clock)
-        for _ in range(cycles):
-            history.record(site.look())
+        for _ in range(3):
+            seen = site.look()
+            history.record(seen)
             site.clock.sleep(300)
         with history._engine.connect() as connection:
             count = connection.exec_driver_sql("SELECT count(*) FROM inventory").scalar_one()
         history.close()
-    assert count == len(site.acting.file.hosts) + 2 * 200 or count < 2.2 * 220
+    assert count == len(seen.hosts) + 2 * len(seen.vms)

@@ -20,7 +20,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SITE = """schema: balancer.rehearsal/1
 name: two
 migration_mib_per_s: 64
-hosts: [{count: 2, models: [{model: m, cpu_cores: 8, memory_mib: 16384, power: {watts: [100, 200], off_watts: 0}}]}]
+hosts: [{count: 2, models: [{model: m, cpu_cores: 6, memory_mib: 16384, power: {watts: [100, 200], off_watts: 0}}]}]
 guests: {otherwise: {cores: 4, memory_mib: 6144}, copying_share: 0.1}
 empty_hosts_start: %s
 failures: {migrations: %s}
@@ -60,7 +60,8 @@ def test_an_idle_host_is_emptied_and_sleeps_and_its_move_takes_memory_over_line(
 
 def test_what_a_decision_sees_is_over(tmp_path: Path) -> None:
     """The rise comes in the fourth step; nobody can have known, so that step is short and the next cycle says why."""
-    run = lived(tmp_path, laid([1, 1, 1, 4, 4, 4, 4.0], [1, 1, 1, 4, 4, 4, 4.0], [1, 1, 1, 4, 4, 4, 4.0], start="off"))
+    rise = [1, 1, 1, 4, 4, 4, 4.0]
+    run = lived(tmp_path, laid(rise, rise, homes={"g0": "h0", "g1": "h0"}, start="off"))
     short = [step.hosts_short_of_cpu for step in run.steps]
     assert short[:3] == [0, 0, 0]
     assert short[3] == 1

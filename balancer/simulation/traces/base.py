@@ -62,7 +62,7 @@ class Trace:
         first = 0 if since is None else max(0, -(-int((since - self.begin).total_seconds()) // int(step)))
         last = self.steps if until is None else int((until - self.begin).total_seconds() // step)
         part = self.needs[first : max(first, last)]
-        there: npt.NDArray[np.bool_] = np.logical_not(np.isnan(part)).any(axis=0)
+        there = np.asarray(np.logical_not(np.isnan(part)).any(axis=0))
         if not there.any():
             raise InputError([Fault(self.name, "has no load between these times", f"it begins at {self.begin}")])
         guests = tuple(guest for guest, is_there in zip(self.guests, there.tolist(), strict=True) if is_there)

@@ -95,7 +95,10 @@ def _numbers(file: Path, notes: Notes) -> pd.DataFrame:
         raise InputError(
             [Fault(str(file), f"has no column `{lacking[0]}`", "the columns of the archive's fastStorage")]
         )
-    return rows[[TIME, CORES, CAPACITY, USED, MEMORY]].apply(lambda column: pd.to_numeric(column.str.strip(), "coerce"))
+    numbers: pd.DataFrame = rows[[TIME, CORES, CAPACITY, USED, MEMORY]].apply(
+        lambda column: pd.to_numeric(column.str.strip(), "coerce")
+    )
+    return numbers
 
 
 def _positive(value: float) -> float | None:
