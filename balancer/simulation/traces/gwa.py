@@ -95,9 +95,8 @@ def _numbers(file: Path, notes: Notes) -> pd.DataFrame:
         raise InputError(
             [Fault(str(file), f"has no column `{lacking[0]}`", "the columns of the archive's fastStorage")]
         )
-    numbers: pd.DataFrame = rows[[TIME, CORES, CAPACITY, USED, MEMORY]].apply(
-        lambda column: pd.to_numeric(column.str.strip(), "coerce")
-    )
+    wanted = rows[[TIME, CORES, CAPACITY, USED, MEMORY]]
+    numbers: pd.DataFrame = wanted.apply(lambda column: pd.to_numeric(column.str.strip(), "coerce"))
     return numbers
 
 
