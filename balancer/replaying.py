@@ -85,7 +85,7 @@ def _trace(
         {
             "guest": called.to_numpy(),
             "at": guests["at"].dt.as_unit("ms").astype("int64").to_numpy() / 1000.0,
-            "need": with_wait(used, waited, vcpus),
+            "need": with_wait(used, waited, np.asarray(vcpus, dtype=float)),
         }
     )
     return trace_of_rows(cluster, rows, {name: TracedGuest(name) for name in facts}, notes)
