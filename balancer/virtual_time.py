@@ -1,5 +1,8 @@
 """The service's loop on virtual time: a cycle at each interval, acting beside it, another cycle after a surprise.
 
+Between two looks it is glanced at how busy hosts are, as the service does; a surge begins a look at once. The looks at
+each interval keep their pace, whatever comes between them.
+
 The embedded day and every rehearsal live by it. What decides and what acts is what the service runs; only the clock is
 set by hand, so that all of it happens in one thread.
 """
@@ -14,6 +17,7 @@ from balancer.domain.plan import Mode
 from balancer.execution import Outcome, Result, RunReport
 from balancer.policy import Policy
 from balancer.site import Site, limits_of
+from balancer.stability.lookout import SECONDS_UNTIL_A_SECOND_GLANCE, Lookout
 
 SECONDS_BETWEEN_EARLY_CYCLES = 60.0  # after surprises; a plan that is refused at once must not spin
 
@@ -36,6 +40,8 @@ class Passing:
         self._is_surprised = False
         self._last_early: datetime | None = None
         self._next_cycle: datetime | None = None
+        self._lookout = Lookout()
+        self._next_glance: datetime | None = None
 
     def live_until(self, moment: datetime) -> None:
         """Look, think and act at each interval until a moment; the next call goes on where this one ends."""
@@ -47,10 +53,13 @@ class Passing:
 
     def _cycle(self) -> None:
         self._is_surprised = False
-        acts = self._policy.at(self._site.clock.now()).mode is Mode.ACT
+        policy = self._policy.at(self._site.clock.now())
+        acts = policy.mode is Mode.ACT
         if acts:
             self._site.settle(self._policy)
         cycle = run_cycle(self._site, self._policy)
+        self._lookout = self._lookout.after_look(cycle.seen, policy, cycle.safe is not None, self._site.clock.now())
+        self._glance_again_in(policy.watch_seconds if acts else 0.0)
         self._tell_cycle(cycle)
         wanted = self._site.what_may_begin(cycle.safe) if acts else None
         if wanted is not None:
@@ -66,7 +75,8 @@ class Passing:
                     self._is_surprised |= report.needs_replan
                     self._tell_run(report)
             self._look_early()
-            left = (moment - clock.now()).total_seconds()
+            self._glance()
+            left = (min(moment, self._next_glance or moment) - clock.now()).total_seconds()
             clock.sleep(min(poll, left) if self._site.runners or self._is_surprised else left)
 
     def _note_end(self, outcome: Outcome) -> None:
@@ -80,3 +90,22 @@ class Passing:
         if self._is_surprised and early:
             self._last_early = now
             self._cycle()
+
+    def _glance(self) -> None:
+        """Look at nothing but how busy hosts are, and look at everything at once where they surge twice in a row."""
+        now = self._site.clock.now()
+        if self._next_glance is None or now < self._next_glance:
+            return
+        if self._site.acting.why_killed:
+            self._glance_again_in(self._policy.at(now).watch_seconds)
+            return
+        self._lookout = self._lookout.after_glance(self._site.acting.platform.glance(), now)
+        if self._lookout.surge:
+            self._cycle()
+        elif self._lookout.suspects:
+            self._glance_again_in(SECONDS_UNTIL_A_SECOND_GLANCE)
+        else:
+            self._glance_again_in(self._policy.at(now).watch_seconds)
+
+    def _glance_again_in(self, seconds: float) -> None:
+        self._next_glance = self._site.clock.now() + timedelta(seconds=seconds) if seconds else None

@@ -68,6 +68,21 @@ def test_what_a_decision_sees_is_over(tmp_path: Path) -> None:
     assert run.share_unmet > 0
 
 
+def first_step_with_both_on(run: Rehearsed) -> int:
+    return next(place for place, step in enumerate(run.steps) if step.hosts_active == 2)
+
+
+def test_a_surge_between_two_looks_is_seen_by_a_glance_as_it_is_live(tmp_path: Path) -> None:
+    """The rise is over in the third step; who only looks each half hour sees it at 12:35, in the eighth."""
+    rise = [1, 1, *[4.0] * 8]
+    record = laid(rise, rise, homes={"g0": "h0", "g1": "h0"}, start="off")
+    seldom = SAVER.replace("interval_seconds: 300", "interval_seconds: 1800")
+    watched = lived(tmp_path / "watched", record, seldom)
+    unwatched = lived(tmp_path / "unwatched", record, seldom + "watch_seconds: 0\n")
+    assert first_step_with_both_on(watched) == 3
+    assert first_step_with_both_on(unwatched) == 7
+
+
 def test_guests_come_and_go_and_none_vanishes(tmp_path: Path) -> None:
     nan = float("nan")
     run = lived(tmp_path, laid([1.0] * 5, [nan, nan, 1, 1, nan]))
