@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,18 @@ from balancer.domain.site_file import Bmc, PlatformChoice, SiteFile, SiteHost
 from balancer.domain.units import gib
 from balancer.execution import Outcome, Result, RunReport
 from balancer.formats import digest_of
+from balancer.halfway import (
+    STORE,
+    Halfway,
+    begin_in,
+    diary_in,
+    is_quiet,
+    keep,
+    site_halfway,
+    take_up_site,
+    take_up_world,
+    world_halfway,
+)
 from balancer.policy import Policy
 from balancer.simulation.bound import Bound, Bounded
 from balancer.simulation.laying import Laid
@@ -28,8 +41,17 @@ from balancer.site import Site, site_from
 from balancer.virtual_time import Passing
 
 A_DAY = timedelta(days=1)
+SECONDS_BETWEEN_KEEPINGS = 60.0  # of the person who waits
 Tell = Callable[[int, int], None]
 """Is told after each step how many are over, of how many."""
+
+
+class Stopped(Exception):
+    """A rehearsal was told to stop; it goes on from what it has kept."""
+
+    def __init__(self, done: int, of: int, kept: int) -> None:
+        super().__init__(f"stopped after {done} of {of} steps")
+        self.done, self.of, self.kept = done, of, kept
 
 
 @dataclass
@@ -43,10 +65,16 @@ class _Since:
 class Rehearsal:
     """One policy, one record, one seed."""
 
-    def __init__(self, laid: Laid, policy: Policy, state: Path, seed: int = 1) -> None:
+    def __init__(
+        self, laid: Laid, policy: Policy, state: Path, seed: int = 1, must_stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Prepare it in a folder of its own: where one was stopped there, it goes on."""
         self.laid, self.policy, self.seed = laid, policy, seed
-        self._state = state
-        self._clock = HandSetClock(laid.begin)
+        self._state, self._must_stop = state, must_stop
+        self._halfway = begin_in(state)
+        self.kept_steps = len(self._halfway.steps) if self._halfway else 0
+        self._kept_at = time.monotonic()
+        self._clock = HandSetClock(laid.begin + timedelta(seconds=self.kept_steps * laid.step_seconds))
         self._world = RecordedWorld(self._clock, laid, seed, laid.name)
         self._bound = bound_by_step(laid)
         self.steps: list[RehearsedStep] = []
@@ -56,16 +84,52 @@ class Rehearsal:
         self._since = _Since()
 
     def run(self, tell: Tell = lambda _done, _of: None) -> Rehearsed:
-        """Live through the whole record. The first step is over before the first look: nothing was seen before it."""
-        self._world.begin()
+        """Live through the record, from where it was stopped; Stopped where it is told to.
+
+        The first step is over before the first look: nothing was seen before it.
+        """
+        if self._halfway is None:
+            self._world.begin()
+        else:
+            take_up_world(self._world, self._halfway)
         with self._site() as site:
             passing = Passing(
                 site, self.policy, self._seconds_a_cycle, self._note_cycle, self._note_run, self._note_end
             )
-            for step in range(self.laid.steps):
+            if self._halfway is not None:
+                self._take_up(self._halfway, site, passing)
+            for step in range(self.kept_steps, self.laid.steps):
                 self._live_a_step(step, site, passing)
                 tell(step + 1, self.laid.steps)
+                self._keep_or_stop(site, passing)
             return self._rehearsed(site)
+
+    def _keep_or_stop(self, site: Site, passing: Passing) -> None:
+        must_stop = self._must_stop()
+        is_time = must_stop or time.monotonic() - self._kept_at >= SECONDS_BETWEEN_KEEPINGS
+        if is_time and is_quiet(site, self._world):
+            self._keep(site, passing)
+        if must_stop and len(self.steps) < self.laid.steps:
+            raise Stopped(len(self.steps), self.laid.steps, self.kept_steps)
+
+    def _keep(self, site: Site, passing: Passing) -> None:
+        facts = {
+            **world_halfway(self._world),
+            **site_halfway(site),
+            "pace": passing.pace,
+            "steps": tuple(self.steps),
+            "moves": dict(self._moves),
+            "alarms": tuple(self._alarms),
+            "joules_all_on": self._joules_all_on,
+        }
+        keep(self._state, Halfway.model_validate(facts), site.diary_so_far)
+        self.kept_steps, self._kept_at = len(self.steps), time.monotonic()
+
+    def _take_up(self, halfway: Halfway, site: Site, passing: Passing) -> None:
+        take_up_site(site, halfway, diary_in(self._state, halfway))
+        passing.go_on_at(halfway.pace)
+        self.steps, self._alarms = list(halfway.steps), list(halfway.alarms)
+        self._moves, self._joules_all_on = Counter(halfway.moves), halfway.joules_all_on
 
     @property
     def _seconds_a_cycle(self) -> float:
@@ -86,7 +150,6 @@ class Rehearsal:
     @contextmanager
     def _site(self) -> Iterator[Site]:
         """Open the site that the balancer sees, its hosts proven to wake the day before."""
-        self._state.mkdir(parents=True, exist_ok=True)
         file = SiteFile(
             cluster=self.laid.name,
             platform=PlatformChoice(kind="simulated"),
@@ -94,12 +157,13 @@ class Rehearsal:
                 SiteHost(name=host.name, bmc=Bmc(kind="simulated"), may_sleep=host.may_sleep, labels=dict(host.labels))
                 for host in self.laid.hosts
             ),
-            store=f"sqlite:///{self._state / 'balancer.db'}",
+            store=f"sqlite:///{self._state / STORE}",
             wake_settle_seconds=0.0,
         )
         site = site_from(file, self._state, self._state, self._clock, self._world)
         try:
-            self._remember_the_day_before(site)
+            if self._halfway is None:
+                self._remember_the_day_before(site)
             yield site
         finally:
             site.close()

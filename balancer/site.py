@@ -99,6 +99,15 @@ class Site:
             log.warning("planning without history", cause=str(cause))
             return pd.DataFrame(columns=list(READING_COLUMNS))
 
+    @property
+    def diary_so_far(self) -> Diary:
+        """What the guests needed, as of the last look."""
+        return self._diary
+
+    def go_on_with(self, diary: Diary) -> None:
+        """Take a diary for what was read until now."""
+        self._diary = diary
+
     def diary(self, seen: Cluster) -> Diary:
         """Return what the guests needed in the last days; only what is new since the last look is read."""
         vcpus = {vm.key: vm.vcpus for vm in seen.vms}

@@ -10,6 +10,7 @@ set by hand, so that all of it happens in one thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from balancer.cycle import Cycle, run_cycle
@@ -20,6 +21,17 @@ from balancer.site import Site, limits_of
 from balancer.stability.lookout import SECONDS_UNTIL_A_SECOND_GLANCE, Lookout
 
 SECONDS_BETWEEN_EARLY_CYCLES = 60.0  # after surprises; a plan that is refused at once must not spin
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When it is looked and glanced next, and what the last look expects."""
+
+    next_cycle: datetime | None = None
+    next_glance: datetime | None = None
+    last_early: datetime | None = None
+    is_surprised: bool = False
+    lookout: Lookout = Lookout()
 
 
 class Passing:
@@ -42,6 +54,15 @@ class Passing:
         self._next_cycle: datetime | None = None
         self._lookout = Lookout()
         self._next_glance: datetime | None = None
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self._next_cycle, self._next_glance, self._last_early, self._is_surprised, self._lookout)
+
+    def go_on_at(self, pace: Pace) -> None:
+        """Look and glance as it was meant to when this pace was kept."""
+        self._next_cycle, self._next_glance, self._last_early = pace.next_cycle, pace.next_glance, pace.last_early
+        self._is_surprised, self._lookout = pace.is_surprised, pace.lookout
 
     def live_until(self, moment: datetime) -> None:
         """Look, think and act at each interval until a moment; the next call goes on where this one ends."""

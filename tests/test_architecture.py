@@ -83,6 +83,7 @@ def test_every_part_is_on_the_map() -> None:
         "settings",
         "virtual_time",
         "rehearsal",
+        "halfway",
         "replaying",
         "__init__",
         "__main__",

@@ -30,6 +30,17 @@ class SimulatedPlatform:
         self._seen_hosts: dict[str, Host] = {}
         self._seen_vms: dict[str, Vm] = {}  # by UUID
 
+    @property
+    def last_seen(self) -> tuple[tuple[Host, ...], tuple[Vm, ...]]:
+        """What the last look has left, for hosts that are silent at the next."""
+        return tuple(self._seen_hosts.values()), tuple(self._seen_vms.values())
+
+    @last_seen.setter
+    def last_seen(self, seen: tuple[tuple[Host, ...], tuple[Vm, ...]]) -> None:
+        hosts, vms = seen
+        self._seen_hosts = {host.name: host for host in hosts}
+        self._seen_vms = {vm.key: vm for vm in vms}
+
     # -- looking
 
     def observe(self) -> Cluster:

@@ -166,7 +166,7 @@ def test_a_cycle_goes_on_when_the_file_cannot_be_written(history: EmbeddedHistor
 def test_a_file_of_a_later_version_is_refused_in_words(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "history.db") as other:
         other.execute("PRAGMA user_version = 9")
-    with pytest.raises(HistoryError, match="the file is of version 9, this balancer knows 1"):
+    with pytest.raises(HistoryError, match="the file is of version 9, this balancer knows 2"):
         EmbeddedHistory(tmp_path / "history.db")
 
 

@@ -11,8 +11,9 @@ import pytest
 from balancer.domain.rehearsal_file import RehearsalFile
 from balancer.domain.rehearsed import Odd, Rehearsed
 from balancer.formats import read_text, to_json
+from balancer.halfway import name_of
 from balancer.policy import Policy
-from balancer.rehearsal import Rehearsal
+from balancer.rehearsal import Rehearsal, Stopped
 from balancer.simulation.laying import Laid, laid_on
 from balancer.simulation.traces.base import Trace, TracedGuest
 
@@ -120,3 +121,40 @@ def test_of_a_guest_without_a_size_it_is_said_where_to_write_one() -> None:
     text = (SITE % ("on", 0)).replace("otherwise: {cores: 4, memory_mib: 6144}, ", "")
     with pytest.raises(Exception, match="otherwise"):
         laid_on(trace, read_text(text, RehearsalFile, "site"))
+
+
+def wavy() -> Laid:
+    """A record in which a host falls asleep and wakes, a guest comes late, and boots and migrations may fail."""
+    low, high, nan = [0.5] * 4, [3.5] * 4, float("nan")
+    curves = [low + high + low + low, low + high + low + high, [nan] * 3 + [0.5] * 13]
+    return laid(*curves, homes={"g0": "h0", "g1": "h1"}, failing=0.3)
+
+
+@pytest.mark.parametrize("steps", [3, 7, 12])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, steps: int) -> None:
+    record, policy = wavy(), read_text(SAVER.replace("quantile: 0.95", "risk: 0.05"), Policy, "policy")
+    whole = Rehearsal(record, policy, tmp_path / "whole").run()
+    assert whole.moves > 0 and min(s.hosts_on for s in whole.steps) < 2
+    stopped = Rehearsal(record, policy, tmp_path / "stopped", must_stop=lambda: len(stopped.steps) == steps)
+    with pytest.raises(Stopped) as told:
+        stopped.run()
+    assert told.value.done == steps
+    lived_again: list[int] = []
+    again = Rehearsal(record, policy, tmp_path / "stopped")
+    found = again.run(lambda done, _: lived_again.append(done))
+    assert lived_again[0] == told.value.kept + 1 > 1
+    assert without_ids(found) == without_ids(whole)
+
+
+def without_ids(run: Rehearsed) -> Rehearsed:
+    """Return what was found without what is drawn anew for each plan."""
+    steps = [s if s.plan is None else s.model_copy(update={"plan": s.plan.model_copy(update={"id": "-"})}) for s in run.steps]
+    return run.model_copy(update={"steps": tuple(steps)})
+
+
+def test_another_record_policy_or_seed_is_kept_in_another_folder() -> None:
+    record, policy = laid([0.5] * 3), read_text(SAVER, Policy, "policy")
+    other = read_text(SAVER.replace("weight: 0.001", "weight: 0.002"), Policy, "policy")
+    names = {name_of(record, policy, 1), name_of(record, policy, 2), name_of(record, other, 1)}
+    names |= {name_of(laid([0.6] * 3), policy, 1), name_of(laid([0.5] * 3), policy, 1)}
+    assert len(names) == 4
