@@ -105,11 +105,11 @@ class Rehearsal:
             return self._rehearsed(site)
 
     def _keep_or_stop(self, site: Site, passing: Passing) -> None:
-        must_stop = self._must_stop()
-        is_time = must_stop or time.monotonic() - self._kept_at >= SECONDS_BETWEEN_KEEPINGS
-        if is_time and is_quiet(site, self._world):
+        must_stop, is_over = self._must_stop(), len(self.steps) == self.laid.steps
+        is_time = time.monotonic() - self._kept_at >= SECONDS_BETWEEN_KEEPINGS
+        if (must_stop or is_time) and is_quiet(site, self._world):
             self._keep(site, passing)
-        if must_stop and len(self.steps) < self.laid.steps:
+        if must_stop and not is_over:
             raise Stopped(len(self.steps), self.laid.steps, self.kept_steps)
 
     def _keep(self, site: Site, passing: Passing) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -15,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from balancer.commands.asking import Format
-from balancer.commands.exits import DONE
+from balancer.commands.exits import DONE, INTERRUPTED
 from balancer.commands.opening import PolicyPath, the_policy
 from balancer.commands.screen import err, out
 from balancer.domain.plan import Mode
@@ -24,8 +26,9 @@ from balancer.domain.rehearsed import Rehearsed
 from balancer.domain.site_file import SiteFile
 from balancer.errors import Fault, InputError
 from balancer.formats import read, read_text, to_json
+from balancer.halfway import name_of
 from balancer.policy import Policy, load_policy
-from balancer.rehearsal import Rehearsal
+from balancer.rehearsal import Rehearsal, Stopped
 from balancer.replaying import laid_from_history
 from balancer.reporting.rehearsal import rehearsal_text
 from balancer.settings import load_settings
@@ -62,13 +65,22 @@ def simulate(
     seed: Annotated[int, typer.Option(help="What chance is drawn from; only failures are left to it.", min=0)] = 1,
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TEXT,
     save: Annotated[Path | None, typer.Option("--out", help="Write what was found to this file, as JSON.")] = None,
+    kept: Annotated[
+        Path | None,
+        typer.Option("--keep", help="Keep what is half done in this directory: the same command then goes on there."),
+    ] = None,
 ) -> int:
     """Say what a policy would have done: energy beside the least possible, shortage, migrations, promises bent."""
     laid = _laid(trace, site, since, until)
     policies = [the_policy(policy, laid.name), *(load_policy(path, laid.name) for path in against or [])]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     err.print(Text(f"{laid.name}: {len(laid.guests)} guests, {len(laid.hosts)} hosts, seed {seed}", style="dim"))
-    runs = [_rehearsed(laid, each, seed) for each in policies]
+    told = _Told()
+    try:
+        with told.to_stop():
+            runs = [_rehearsed(laid, each, seed, kept, told.is_told) for each in policies]
+    except Stopped as stopped:
+        _say_how_to_go_on(stopped, kept)
+        return INTERRUPTED
     text = to_json(runs[0]) if len(runs) == 1 else "[" + ",\n".join(map(to_json, runs)) + "]"
     if save is not None:
         _write(save, text)
@@ -106,13 +118,68 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _rehearsed(laid: Laid, policy: Policy, seed: int) -> Rehearsed:
+def _rehearsed(
+    laid: Laid, policy: Policy, seed: int, kept: Path | None = None, must_stop: Callable[[], bool] = lambda: False
+) -> Rehearsed:
     """Let one policy act, whatever its mode is: that is what is tried."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with tempfile.TemporaryDirectory(prefix="balancer-rehearsal-") as state, Progress(*columns, console=err) as bar:
-        task = bar.add_task(policy.name, total=laid.steps)
-        acting = policy.in_mode(Mode.ACT)
-        return Rehearsal(laid, acting, Path(state), seed).run(lambda done, _: bar.update(task, completed=done))
+    acting = policy.in_mode(Mode.ACT)
+    with _folder(laid, acting, seed, kept) as folder, Progress(*columns, console=err) as bar:
+        rehearsal = Rehearsal(laid, acting, folder, seed, must_stop)
+        task = bar.add_task(policy.name, total=laid.steps, completed=rehearsal.kept_steps)
+        return rehearsal.run(lambda done, _: bar.update(task, completed=done))
+
+
+class _Told:
+    """Ctrl-C or SIGTERM: the step that runs is lived to its end, and a second one ends at once."""
+
+    def __init__(self) -> None:
+        self._is_told = False
+
+    def is_told(self) -> bool:
+        return self._is_told
+
+    @contextmanager
+    def to_stop(self) -> Iterator[None]:
+        """Listen while rehearsals run."""
+        before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _hear(self, _number: int, _frame: object) -> None:
+        if self._is_told:
+            raise KeyboardInterrupt
+        self._is_told = True
+        err.print(Text("stopping after this step; once more ends at once", style="yellow"))
+
+
+@contextmanager
+def _folder(laid: Laid, policy: Policy, seed: int, kept: Path | None) -> Iterator[Path]:
+    """Name the folder that a rehearsal works in: a passing one, or its own among those that are kept."""
+    if kept is not None:
+        yield _made(kept / name_of(laid, policy, seed))
+        return
+    with tempfile.TemporaryDirectory(prefix="balancer-rehearsal-") as passing:
+        yield Path(passing)
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise InputError([Fault(str(folder), f"cannot be made: {cause.strerror}", "name another directory")]) from None
+    return folder
+
+
+def _say_how_to_go_on(stopped: Stopped, kept: Path | None) -> None:
+    if kept is None:
+        way = "nothing was kept; with --keep DIRECTORY the same command goes on where it was stopped"
+    else:
+        way = f"{stopped.kept} are kept in {kept}: the same command goes on there"
+    err.print(Text(f"{stopped}; {way}", style="yellow"))
 
 
 def _write(path: Path, text: str) -> None:

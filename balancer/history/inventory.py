@@ -79,3 +79,11 @@ def inventory_at(connection: sa.Connection, at: float) -> Inventory:
         if facts is not None:
             of[kind][key] = facts
     return Inventory(of[GUEST], of[PLACE], of[HOST])
+
+
+def prune(connection: sa.Connection, oldest: float) -> None:
+    """Drop what was over before the oldest reading that is kept: what held then, and what came later, stays."""
+    row = inventory.c
+    held = sa.select(sa.func.max(row.id)).where(row.at <= oldest).group_by(row.kind, row.key)
+    is_over = sa.or_(row.id.not_in(held), row.facts.is_(sa.null()))
+    connection.execute(sa.delete(inventory).where(row.at <= oldest, is_over))

@@ -12,6 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from balancer.history import tables
+from balancer.history.inventory import prune
 from balancer.history.pages import bucket_of_buckets, bucket_of_samples, pack, unpack
 
 BUCKET_SECONDS = 300
@@ -68,3 +69,6 @@ def _make_room(connection: sa.Connection, max_bytes: int) -> None:
         oldest = sa.select(tables.pages.c.id).order_by(tables.pages.c.ends_at).limit(10)
         if connection.execute(sa.delete(tables.pages).where(tables.pages.c.id.in_(oldest))).rowcount == 0:
             return
+        kept_since = connection.execute(sa.select(sa.func.min(tables.pages.c.ends_at))).scalar()
+        if kept_since is not None:
+            prune(connection, kept_since)

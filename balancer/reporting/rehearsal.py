@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 from rich import box
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from balancer.domain.rehearsed import Rehearsed, RehearsedStep
-from balancer.domain.units import count_of
+from balancer.domain.units import count_of, in_words
 
 ODDITIES_SHOWN = 8
 BUSIEST_SHOWN = 5
@@ -31,8 +32,8 @@ ROWS: Final[tuple[tuple[str, Say], ...]] = (
     ("times the least", lambda run: f"{run.kwh / run.kwh_at_least:.3f}" if run.kwh_at_least else "-"),
     ("with every host on, kWh", lambda run: f"{run.kwh_all_on:.1f}"),
     ("saved of what could be", _possible),
-    ("cost", lambda run: f"{run.money:.2f} {run.currency}".strip() if run.money else "not known"),
-    ("CO2, kg", lambda run: f"{run.co2_kg:.1f}" if run.co2_kg else "not known"),
+    ("cost", lambda run: f"{run.money:.2f} {run.currency}".strip() if run.money else "no price is set"),
+    ("CO2, kg", lambda run: f"{run.co2_kg:.1f}" if run.co2_kg else "no g/kWh are set"),
     ("hosts on, mean", lambda run: f"{sum(s.hosts_on for s in run.steps) / max(1, len(run.steps)):.1f}"),
     ("host steps short of CPU", lambda run: f"{run.share_short_of_cpu:.2%}"),
     ("host steps short of memory", lambda run: f"{run.share_short_of_memory:.2%}"),
@@ -47,35 +48,43 @@ ROWS: Final[tuple[tuple[str, Say], ...]] = (
 def rehearsal_text(runs: Sequence[Rehearsed]) -> RenderableType:
     """Say what each policy would have done, side by side."""
     first = runs[0]
-    begin, end = (first.steps[place].at for place in (0, -1)) if first.steps else (None, None)
-    title = f"{first.record}: {count_of(first.guests, 'guest')} on {count_of(first.hosts, 'host')}"
-    when = "" if begin is None else f", {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}, seed {first.seed}"
-    table = Table(box=box.SIMPLE, title=title + when, title_justify="left", title_style="bold")
+    title = Text(f"{first.record}: {count_of(first.guests, 'guest')} on {count_of(first.hosts, 'host')}", style="bold")
+    table = Table(box=box.SIMPLE)
     table.add_column("")
     for run in runs:
         table.add_column(run.policy.name, justify="right", overflow="fold")
     for name, say in ROWS:
         table.add_row(name, *(say(run) for run in runs))
-    return Group(table, *(_hours(run) for run in runs), *(_changes(run) for run in runs), *_odd(first))
+    return Group(title, _when(first), table, *(_hours(run) for run in runs), *(_changes(run) for run in runs), *_odd(first))
+
+
+def _when(run: Rehearsed) -> RenderableType:
+    """Say which time was lived through, and in which steps."""
+    if not run.steps:
+        return Text("nothing was recorded")
+    begin, end = run.steps[0].at, run.steps[-1].at + timedelta(seconds=run.step_seconds)
+    steps = f"{count_of(len(run.steps), 'step')} of {in_words(run.step_seconds)}"
+    return Text(f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} {begin:%Z}, {steps}, seed {run.seed}", style="dim")
 
 
 def _hours(run: Rehearsed) -> RenderableType:
     """Show the course of a run in as many stretches as fit."""
-    table = Table(box=box.SIMPLE, title=f"{run.policy.name}, over time", title_justify="left", title_style="bold")
-    for name in ("from", "hosts on", "watts", "at least", "short", "moves"):
+    heading = Text(f"\n{run.policy.name}, over time (hosts on and watts are means)", style="bold")
+    table = Table(box=box.SIMPLE)
+    for name in ("from", "hosts on", "watts", "possible", "host steps short", "moves"):
         table.add_column(name, justify="right")
     size = max(1, -(-len(run.steps) // HOURS_SHOWN))
     for begin in range(0, len(run.steps), size):
         part = run.steps[begin : begin + size]
         table.add_row(
-            f"{part[0].at:%d %H:%M}",
+            f"{part[0].at:%a %d %H:%M}",
             f"{_mean(part, 'hosts_on'):.1f}",
             f"{_mean(part, 'watts'):.0f}",
             f"{_mean(part, 'watts_at_least'):.0f}",
             str(sum(step.hosts_short_of_cpu for step in part)),
             str(sum(step.moves for step in part)),
         )
-    return table
+    return Group(heading, table)
 
 
 def _mean(steps: Sequence[RehearsedStep], name: str) -> float:
@@ -85,13 +94,25 @@ def _mean(steps: Sequence[RehearsedStep], name: str) -> float:
 def _changes(run: Rehearsed) -> RenderableType:
     """Name the steps in which most was moved, and what the cycle before them said."""
     busiest = sorted((step for step in run.steps if step.moves), key=lambda step: -step.moves)[:BUSIEST_SHOWN]
-    lines = [Text(f"{run.policy.name}, where most was moved:", style="bold")] if busiest else []
-    lines += [Text(f"  {step.at:%d %H:%M}  {step.moves:3d}  {step.sentence}") for step in busiest]
+    lines: list[RenderableType] = []
+    if busiest:
+        lines.append(Text(f"{run.policy.name}, where most was moved, and what the look before said:", style="bold"))
+        lines.append(_told([(step, f"{count_of(step.moves, 'move')}: {step.sentence}") for step in busiest]))
     broken = next((step for step in run.steps if step.broken), None)
     if broken is not None:
-        lines.append(Text(f"  first broken promise, {broken.at:%d %H:%M}: {broken.broken[0]}", style="yellow"))
+        lines.append(Text(f"{run.policy.name}, first broken promise:", style="bold yellow"))
+        lines.append(_told([(broken, broken.broken[0])]))
     lines += [Text(f"  ALARM: {alarm}", style="bold red") for alarm in run.alarms[:ODDITIES_SHOWN]]
     return Group(*lines)
+
+
+def _told(lines: Sequence[tuple[RehearsedStep, str]]) -> RenderableType:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for step, said in lines:
+        table.add_row(Text(f"  {step.at:%a %d %H:%M}"), Text(said))
+    return table
 
 
 def _odd(run: Rehearsed) -> list[RenderableType]:

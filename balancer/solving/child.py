@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -27,6 +28,7 @@ def serve(requests: Connection, answers: Connection) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal: its parent says what is stopped
     reads, writes = (int(word) for word in sys.argv[1:3])
-    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+    with suppress(EOFError, BrokenPipeError):
         serve(Connection(reads, writable=False), Connection(writes, readable=False))

@@ -174,3 +174,23 @@ def test_a_file_that_is_none_of_ours_is_refused_in_words(tmp_path: Path) -> None
     (tmp_path / "history.db").write_text("shopping list: milk, eggs, bread\n" * 40)
     with pytest.raises(HistoryError, match="not a database"):
         EmbeddedHistory(tmp_path / "history.db")
+
+
+def test_what_was_there_is_known_for_as_long_as_readings_are_and_no_longer(tmp_path: Path) -> None:
+    history = EmbeddedHistory(tmp_path / "history.db", keeping=Keeping(max_bytes=400_000))
+    vms = [Vm(name=f"g{n}", id=f"u-{n}", host="h1", vcpus=1, memory_mib=512, cpu_used_cores=0.5) for n in range(200)]
+    hosts = (Host(name="h1", cpu_cores=64, memory_mib=262144, cpu_used_cores=9.0),)
+    for hour in range(48):
+        there = vms[:100] if hour % 2 else vms  # half of them are started each other hour, and deleted again
+        at = NOON + timedelta(hours=hour)
+        history.record(Cluster(taken_at=at, cluster="c", hosts=hosts, vms=tuple(there)))
+    oldest = history.guest_readings(NOON, NOON + timedelta(days=9))["at"].min().to_pydatetime()
+    with history._engine.connect() as connection:
+        count = connection.exec_driver_sql("SELECT count(*) FROM inventory").scalar_one()
+    kept_hours = (NOON + timedelta(hours=47) - oldest) / timedelta(hours=1)
+    assert 3 < kept_hours < 40
+    assert history.size_bytes() <= 400_000
+    assert count <= 401 + 200 * (kept_hours + 2)
+    assert len(history.inventory(oldest + timedelta(minutes=1)).guests) in {100, 200}
+    assert "u-0" in history.inventory(oldest).guests
+    history.close()

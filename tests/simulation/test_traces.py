@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -90,6 +91,25 @@ def test_the_archive_of_grid_workloads_is_read(tmp_path: Path) -> None:
     trace = csv(tmp_path, *rows, head=GWA)
     assert (trace.guests[0].cores, trace.guests[0].memory_mib) == (2.0, 2048.0)
     assert trace.needs[:, 0].tolist() == [0.5, 1.0]
+
+
+NOON_SECONDS = 1_772_452_800
+
+
+def test_a_row_stands_for_the_time_that_it_covers_and_not_for_more(tmp_path: Path) -> None:
+    """The second row covers a quarter of an hour; the last one comes after two days away."""
+    pytest.importorskip("pyarrow")
+    minutes, lasts = (5, 20, 25, 30, 30 + 2 * 1440), (5, 15, 5, 5, 2 * 1440)
+    at = pd.to_datetime([NOON_SECONDS + 60 * m for m in minutes], unit="s", utc=True)
+    rows = {"id": "a", "timestamp": at, "duration": [60_000 * m for m in lasts], "cpu_usage": [1e3, 2e3, 1e3, 1e3, 3e3]}
+    pd.DataFrame(rows).to_parquet(tmp_path / "trace.parquet")
+    meta = {"id": ["a"], "cpu_count": [2], "cpu_capacity": [4000.0], "mem_capacity": [2097152.0]}
+    pd.DataFrame(meta).to_parquet(tmp_path / "meta.parquet")
+    trace = reader_of(tmp_path).read(tmp_path)
+    assert trace.needs[:6, 0].tolist() == [0.5, 1, 1, 1, 0.5, 0.5]
+    assert np.isnan(trace.needs[6:-1, 0]).all()
+    assert trace.needs[-1, 0] == 1.5
+    assert odd(trace) == {(Odd.GAP, "a")}
 
 
 def test_the_extra_is_named_where_parquet_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

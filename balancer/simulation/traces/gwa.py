@@ -9,7 +9,7 @@ import pandas as pd
 
 from balancer.domain.rehearsed import Odd
 from balancer.errors import Fault, InputError
-from balancer.simulation.traces.base import Notes, Trace, TracedGuest, trace_of_rows
+from balancer.simulation.traces.base import ABSENT_SECONDS, Notes, Trace, TracedGuest, trace_of_rows
 from balancer.simulation.traces.tables import parquet
 
 KIB_A_MIB = 1024.0
@@ -29,7 +29,7 @@ def is_gwa_parquet(path: Path) -> bool:
 
 
 def read_gwa_parquet(path: Path) -> Trace:
-    """Read MHz by guest and moment; a row stands for the time since the row before it."""
+    """Read MHz by guest and moment; a row stands for its `duration`, the time before it."""
     folder, notes = path if path.is_dir() else path.parent, Notes()
     rows = parquet(folder / "trace.parquet", ("id", "timestamp", "cpu_usage"))
     meta = parquet(folder / "meta.parquet", ("id", "cpu_count", "cpu_capacity", "mem_capacity"))
@@ -47,7 +47,22 @@ def read_gwa_parquet(path: Path) -> Trace:
     need = rows["cpu_usage"].astype(float) / keys.map(mhz)
     seconds = rows["timestamp"].dt.as_unit("ms").astype("int64") / 1000.0
     read = pd.DataFrame({"guest": keys, "at": seconds, "need": need})
-    return trace_of_rows(folder.name, read[keys.isin(guests)], guests, notes)
+    if "duration" in rows:
+        read = _spread_back(read, rows["duration"].astype(float) / 1000.0)
+    return trace_of_rows(folder.name, read[read["guest"].isin(guests)], guests, notes)
+
+
+def _spread_back(read: pd.DataFrame, seconds: pd.Series[float]) -> pd.DataFrame:
+    """Have each row stand for all steps of the time that it covers; after a longer absence it is one like any other."""
+    step = float(seconds.median())
+    times = (seconds / step).round().where(seconds <= ABSENT_SECONDS, 1.0).fillna(1.0).clip(lower=1.0).astype(int)
+    back = read.loc[read.index.repeat(times)]
+    back = back.assign(at=back["at"] - step * back.groupby(level=0).cumcount())
+    back = back.assign(row=back.index, is_spread=back.index.duplicated(), slot=np.ceil(back["at"] / step - 1e-6))
+    back = back.sort_values("is_spread", kind="stable")
+    # What jitters may reach back into a step that another row has measured: that one counts.
+    once = back[~(back["is_spread"] & back.duplicated(["guest", "slot"]))]
+    return once.sort_values(["row", "at"])[["guest", "at", "need"]]
 
 
 def is_gwa_csv(path: Path) -> bool:
