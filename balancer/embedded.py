@@ -22,6 +22,7 @@ from balancer.domain.host import CPU
 from balancer.domain.plan import Mode
 from balancer.domain.site_file import Bmc, PlatformChoice, SiteFile, SiteHost
 from balancer.domain.units import count_of
+from balancer.errors import Fault, InputError
 from balancer.execution import RunReport
 from balancer.formats import read_text
 from balancer.policy import Policy, load_policy
@@ -34,26 +35,29 @@ MIDNIGHT = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
 TEN_IN_THE_MORNING = MIDNIGHT + timedelta(hours=10)
 DAY = timedelta(hours=24)
 CYCLE = timedelta(minutes=15)
+STORE, HISTORY = "balancer.db", "history.db"
 SECONDS_TO_LOOK_AT_A_CYCLE = 0.1
 PRINTED_SENTENCE = 74
 
 
 @contextmanager
-def the_embedded_site(start: datetime = TEN_IN_THE_MORNING) -> Iterator[Site]:
-    """Open the embedded site at a moment of its Monday; its store lives as long as the block."""
+def the_embedded_site(start: datetime = TEN_IN_THE_MORNING, kept: Path | None = None) -> Iterator[Site]:
+    """Open the embedded site at a moment of its Monday; its store lives as long as the block, unless it is kept.
+
+    kept: a directory in which store and history are made anew, and stay
+    """
     clock = HandSetClock(start)
     world = embedded_site(clock)
     hosts = tuple(
         SiteHost(name=spec.name, bmc=Bmc(kind="simulated"), may_sleep=spec.may_sleep, labels=dict(spec.labels))
         for spec in embedded_hosts()
     )
-    with tempfile.TemporaryDirectory(prefix="balancer-embedded-") as directory:
-        state = Path(directory)
+    with _state(kept) as state:
         file = SiteFile(
             cluster=CLUSTER,
             platform=PlatformChoice(kind="simulated"),
             hosts=hosts,
-            store=f"sqlite:///{state / 'balancer.db'}",
+            store=f"sqlite:///{state / STORE}",
         )
         site = site_from(file, state, state, clock, world)
         try:
@@ -61,6 +65,23 @@ def the_embedded_site(start: datetime = TEN_IN_THE_MORNING) -> Iterator[Site]:
             yield site
         finally:
             site.close()
+
+
+@contextmanager
+def _state(kept: Path | None) -> Iterator[Path]:
+    """Name the directory that the embedded site remembers in: a Monday that is kept takes the place of the last one."""
+    if kept is None:
+        with tempfile.TemporaryDirectory(prefix="balancer-embedded-") as passing:
+            yield Path(passing)
+        return
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        for file in (f"{name}{end}" for name in (STORE, HISTORY) for end in ("", "-wal", "-shm")):
+            (kept / file).unlink(missing_ok=True)
+    except OSError as cause:
+        way = "name a directory of yours with BALANCER_STATE"
+        raise InputError([Fault(str(kept), f"cannot be written: {cause.strerror}", way)]) from None
+    yield kept
 
 
 def _remember_the_power_tests(site: Site, start: datetime) -> None:
@@ -79,13 +100,17 @@ def live_a_day(
     out: Console,
     pace_seconds: float = SECONDS_TO_LOOK_AT_A_CYCLE,
     mode: Mode | None = None,
+    kept: Path | None = None,
 ) -> int:
-    """Run the embedded site for a day at high speed and print each cycle as it happens."""
+    """Run the embedded site for a day at high speed and print each cycle as it happens.
+
+    kept: a directory in which what was recorded stays, to be rehearsed
+    """
     policy = load_policy(policy_path, CLUSTER) if policy_path else embedded_default_policy()
     policy = policy if mode is None else policy.in_mode(mode)
     # systemd and container engines say SIGTERM: it ends the day as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with the_embedded_site(MIDNIGHT) as site:
+    with the_embedded_site(MIDNIGHT, kept) as site:
         day = EmbeddedDay(site, policy, out, pace_seconds)
         try:
             day.live(MIDNIGHT + DAY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import pandas as pd
 
 from balancer.demand.diary import with_wait
 from balancer.domain.host import Host
-from balancer.domain.rehearsal_file import GuestSize
+from balancer.domain.rehearsal_file import GuestSize, HostGroup, HostModel, RehearsalFile
 from balancer.domain.rehearsed import Odd
+from balancer.domain.site_file import SiteFile, SiteHost
 from balancer.domain.vm import Vm
 from balancer.errors import Fault, InputError
 from balancer.history.embedded import EmbeddedHistory
@@ -24,7 +25,7 @@ from balancer.simulation.laying import AsSeen, Laid
 from balancer.simulation.machines import GuestSpec, HostSpec
 from balancer.simulation.traces.base import Notes, Trace, TracedGuest, trace_of_rows
 
-ALL_KEPT = timedelta(days=400)
+FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def laid_from_history(path: Path, cluster: str, since: datetime | None, until: datetime | None) -> Laid:
@@ -33,8 +34,7 @@ def laid_from_history(path: Path, cluster: str, since: datetime | None, until: d
         raise InputError([Fault(str(path), "there is no history", "name the state directory with BALANCER_STATE")])
     history = EmbeddedHistory(path)
     try:
-        end = until or datetime.now(UTC)
-        begin = since or end - ALL_KEPT
+        begin, end = since or FIRST, until or LAST
         guests, hosts = history.guest_readings(begin, end), history.host_readings(begin, end)
         if guests.empty:
             raise InputError([Fault(str(path), "nothing was recorded between these times", "is it the right cluster?")])
@@ -42,6 +42,52 @@ def laid_from_history(path: Path, cluster: str, since: datetime | None, until: d
         return _laid(cluster, guests, hosts, history.inventory(end), history.inventory(first))
     finally:
         history.close()
+
+
+def as_the_site_file_says(laid: Laid, file: SiteFile) -> Laid:
+    """Return a record whose hosts take the watts, boot seconds and lines that a site file gives them now."""
+    entries = {entry.name: entry for entry in file.hosts}
+    return replace(laid, hosts=tuple(_as_entered(host, entries.get(host.name)) for host in laid.hosts))
+
+
+def _as_entered(host: HostSpec, entry: SiteHost | None) -> HostSpec:
+    if entry is None:
+        return host
+    power, seconds = entry.power or host.power, entry.power and entry.power.boot_seconds
+    return replace(
+        host,
+        cores=entry.capacity.cpu_cores or host.cores,
+        memory_mib=entry.capacity.memory_mib or host.memory_mib,
+        power=power,
+        boot_seconds=host.boot_seconds if seconds is None else seconds,
+        migration_mib_per_s=entry.migration_mib_per_s or host.migration_mib_per_s,
+        may_sleep=entry.may_sleep,
+    )
+
+
+def hosts_of_site(file: SiteFile) -> RehearsalFile:
+    """Return the hosts of a site file to lay any record on. InputError where it does not say how large they are."""
+    groups = tuple(HostGroup(count=1, name=entry.name, models=(_model(file, entry),)) for entry in file.hosts)
+    return RehearsalFile(name=file.cluster, hosts=groups)
+
+
+def _model(file: SiteFile, entry: SiteHost) -> HostModel:
+    cores, mib, power = entry.capacity.cpu_cores, entry.capacity.memory_mib, entry.power
+    if not cores or not mib or power is None:
+        way = "a record is laid on hosts whose `capacity: {cpu_cores, memory_mib}` and `power` it says"
+        raise InputError([Fault(f"{file.cluster}: {entry.name}", "the site file does not say how large it is", way)])
+    stated = {} if power.boot_seconds is None else {"boot_seconds": power.boot_seconds}
+    return HostModel(
+        model=entry.name,
+        cpu_cores=cores,
+        memory_mib=mib,
+        power=power,
+        hypervisor_cores=entry.reserved.cpu_cores,
+        hypervisor_memory_mib=entry.reserved.memory_mib,
+        labels=entry.labels,
+        may_sleep=entry.may_sleep,
+        **stated,
+    )
 
 
 def _laid(cluster: str, guests: pd.DataFrame, hosts: pd.DataFrame, known: Inventory, first: Inventory) -> Laid:

@@ -27,6 +27,11 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     lease_seconds: float = Field(default=60.0, ge=5, description="for how long the right to act is held without a sign")
 
+    @property
+    def embedded_state(self) -> Path | None:
+        """Where a day of the embedded site is kept, below a state directory that was named; else nowhere."""
+        return self.state / "embedded" if "state" in self.model_fields_set else None
+
 
 def load_settings() -> Settings:
     """Read the settings; InputError names the variable that is wrong."""

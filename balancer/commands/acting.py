@@ -54,7 +54,7 @@ def run(
     """Watch the cluster and, in mode act, balance it. Without a site file: a day of the embedded simulated site."""
     settings = load_settings()
     if is_embedded(site) and not once:
-        return live_a_day(policy or settings.policy, out, mode=mode)
+        return live_a_day(policy or settings.policy, out, mode=mode, kept=settings.embedded_state)
     with the_site(site) as opened:
         watched = WatchedPolicy(policy_path(policy), opened.name, mode)
         _tell_contradictions(policy, opened)

@@ -18,18 +18,20 @@ from rich.text import Text
 
 from balancer.commands.asking import Format
 from balancer.commands.exits import DONE, INTERRUPTED
-from balancer.commands.opening import PolicyPath, the_policy
+from balancer.commands.opening import PolicyPath, policy_path, the_policy
 from balancer.commands.screen import err, out
 from balancer.domain.plan import Mode
 from balancer.domain.rehearsal_file import RehearsalFile
 from balancer.domain.rehearsed import Rehearsed
-from balancer.domain.site_file import SiteFile
+from balancer.domain.site_file import SITE_SCHEMA, SiteFile
+from balancer.embedded import embedded_default_policy
 from balancer.errors import Fault, InputError
 from balancer.formats import read, read_text, to_json
+from balancer.formats.reading import text_of
 from balancer.halfway import name_of
 from balancer.policy import Policy, load_policy
 from balancer.rehearsal import Rehearsal, Stopped
-from balancer.replaying import laid_from_history
+from balancer.replaying import as_the_site_file_says, hosts_of_site, laid_from_history
 from balancer.reporting.rehearsal import rehearsal_text
 from balancer.settings import load_settings
 from balancer.simulation.laying import Laid, laid_on
@@ -72,7 +74,7 @@ def simulate(
 ) -> int:
     """Say what a policy would have done: energy beside the least possible, shortage, migrations, promises bent."""
     laid = _laid(trace, site, since, until)
-    policies = [the_policy(policy, laid.name), *(load_policy(path, laid.name) for path in against or [])]
+    policies = [_first_policy(policy, trace, site, laid), *(load_policy(path, laid.name) for path in against or [])]
     err.print(Text(f"{laid.name}: {len(laid.guests)} guests, {len(laid.hosts)} hosts, seed {seed}", style="dim"))
     told = _Told()
     try:
@@ -94,10 +96,7 @@ def simulate(
 def _laid(trace: Path | None, site: str | None, since: datetime | None, until: datetime | None) -> Laid:
     begin, end = (None if at is None else _in_utc(at) for at in (since, until))
     if trace is None:
-        settings = load_settings()
-        file = Path(site) if site else settings.site
-        cluster = read(file, SiteFile).cluster if file else "embedded"
-        return laid_from_history(settings.state / "history.db", cluster, begin, end)
+        return _own_history(site, begin, end)
     reader = reader_of(trace)
     chosen = site or reader.ready_site
     if chosen is None:
@@ -106,12 +105,33 @@ def _laid(trace: Path | None, site: str | None, since: datetime | None, until: d
     return laid_on(reader.read(trace).between(begin, end), rehearsal_site(chosen))
 
 
+def _first_policy(policy: Path | None, trace: Path | None, site: str | None, laid: Laid) -> Policy:
+    """Return the policy that is tried; the embedded site's own where its day is lived again."""
+    is_embedded_day = trace is None and site is None and load_settings().site is None
+    if is_embedded_day and policy_path(policy) is None:
+        return embedded_default_policy()
+    return the_policy(policy, laid.name)
+
+
+def _own_history(site: str | None, begin: datetime | None, end: datetime | None) -> Laid:
+    """Read what the balancer itself has recorded: of the site of a site file, else of the embedded one."""
+    settings = load_settings()
+    path = Path(site) if site else settings.site
+    if path is None:
+        return laid_from_history((settings.embedded_state or settings.state) / "history.db", "embedded", begin, end)
+    file = read(path, SiteFile)
+    return as_the_site_file_says(laid_from_history(settings.state / "history.db", file.cluster, begin, end), file)
+
+
 def rehearsal_site(name: str) -> RehearsalFile:
     """Read a site description: a ready one by its name, else a file."""
     if name in READY_SITES:
         text = resources.files("balancer.simulation").joinpath("sites", f"{name}.yaml").read_text("utf-8")
         return read_text(text, RehearsalFile, f"{name}.yaml")
-    return read(Path(name), RehearsalFile)
+    text = text_of(Path(name))
+    if SITE_SCHEMA in text:
+        return hosts_of_site(read_text(text, SiteFile, name))
+    return read_text(text, RehearsalFile, name)
 
 
 def _in_utc(moment: datetime) -> datetime:

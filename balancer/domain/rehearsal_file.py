@@ -84,9 +84,12 @@ class RehearsalFile(Value):
 
     @property
     def all_hosts(self) -> tuple[tuple[str, HostModel], ...]:
-        """Every host with its name, in order."""
+        """Every host with its name, in order; one that is alone in its group has the group's name."""
         return tuple(
-            (f"{group.name}{number:0{len(str(group.count - 1))}d}", group.models[number % len(group.models)])
+            (
+                group.name if group.count == 1 else f"{group.name}{number:0{len(str(group.count - 1))}d}",
+                group.models[number % len(group.models)],
+            )
             for group in self.hosts
             for number in range(group.count)
         )
