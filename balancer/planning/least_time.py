@@ -5,6 +5,10 @@
    have left by then is found in rounds: at first every guest leaves at once, then each leaves no earlier than the first
    host has room for it, and so on; each round only adds time that no order can save.
 3. Of guests that all come to a host, the last one starts when there is room for all of them.
+4. A guest in flight counts at both ends, so all that are in flight share what is free; and what is free is in pieces: a
+   guest of 32 GiB needs a whole piece of 32. Of pieces of any size there are no more, however guests are rearranged, than
+
+       sum over hosts of floor((free + what may leave) / size)  -  sum over guests of floor(need / size)
 
 Guests may go directly or over any hosts, but nobody moves who is not asked to.
 """
@@ -21,6 +25,7 @@ from math import inf
 import numpy as np
 import numpy.typing as npt
 
+from balancer.domain.host import Resource
 from balancer.domain.placement import Move
 from balancer.planning.pools import Pools
 
@@ -90,7 +95,8 @@ class Room:
         if not ways:
             return 0.0
         way_seconds = {(m.vm, host): self._seconds_of(Move(m.vm, m.source, host)) for m, host in ways}
-        left = np.array([min(way_seconds[m.vm, host] for host in self._ways[m.vm]) for m in self._moves])
+        quickest = np.array([min(way_seconds[m.vm, host] for host in self._ways[m.vm]) for m in self._moves])
+        left = quickest
         for _ in range(MOST_ROUNDS):
             filling = {host: self._room_over_time(host, left) for host in self._hosts}
             later = np.array([self._first_left(place, filling, way_seconds) for place in range(len(self._moves))])
@@ -99,7 +105,33 @@ class Room:
             left = np.maximum(left, later)
         filling = {host: self._room_over_time(host, left) for host in self._hosts}
         found = max(self._until_all_came(host, filling[host]) for host in {move.target for move in self._moves})
+        found = max(found, self._until_all_had_a_piece(left - quickest, quickest))
         return found if found < inf else 0.0
+
+    def _until_all_had_a_piece(self, start: Floats, seconds: Floats) -> float:
+        """Moves that need a piece of some size, none of them before the first of them can start, take turns."""
+        found = [0.0]
+        for resource in {resource for needs in self._needs for resource in needs}:
+            need = np.array([needs.get(resource, 0.0) for needs in self._needs])
+            room, is_in_it = self._room_with_movers(resource, need)
+            for size in np.unique(need[need > 0]):
+                pieces = np.floor(need / size)
+                spare = float(np.floor(room / size).sum() - pieces[is_in_it].sum())
+                if spare > 0:
+                    found.append(float(start[pieces > 0].min() + pieces @ seconds / spare))
+        return max(found)
+
+    def _room_with_movers(self, resource: Resource, need: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Return what guests that move may fill on each host that takes any; and which of them are on one today."""
+        taking = sorted({host for ways in self._ways.values() for host in ways})
+        room = [
+            self._free[host][resource] + need[self._leaving.get(host, [])].sum()
+            for host in taking
+            if resource in self._free[host]
+        ]
+        is_limited = len(room) == len(taking)  # a host without a limit takes any number of guests
+        known = frozenset(taking)
+        return np.array(room if is_limited else [inf]), np.array([move.source in known for move in self._moves])
 
     def _room_over_time(self, host: str, left: Floats) -> _Filling:
         leaving = sorted(self._leaving[host], key=lambda place: left[place])

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from math import inf
 from random import Random
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
 from balancer.domain.shapes import Shape, Together
-from balancer.planning.desk import Desk, Schedule, SecondsOf, Timed, Unit
-from balancer.planning.least_time import slots_at
+from balancer.planning.desk import Desk, Schedule, Timed
+from balancer.planning.ground import Ground, SecondsOf, Unit
 
 MOST_STARTED = 6000  # moves, over all rules that are tried
 GOOD_ENOUGH = 1.02  # of the lower bound
@@ -47,43 +46,44 @@ def order(
     units = _units(moves, shapes)
     if not units:
         return Schedule()
-    slots, seconds_of = slots_at(units, slots_per_host), cache(seconds_of)  # each schedule asks anew
-
-    def desk() -> Desk:
-        return Desk(cluster, shapes, seconds_of, slots_per_host, slots, ready_after or {}, leaving_hosts)
-
-    best = _by_rules(units, desk, seconds_of)
+    ground = Ground(cluster, shapes, units, seconds_of, slots_per_host, ready_after or {}, leaving_hosts)
+    best = _by_rules(units, ground)
     for better in (_tried_again, _with_detours):
-        best = best if _is_good_enough(best) else better(best, units, desk)
+        best = best if _is_good_enough(best) else better(best, units, ground)
     return best
 
 
-def _by_rules(units: Sequence[Unit], desk: Callable[[], Desk], seconds_of: SecondsOf) -> Schedule:
+def _by_rules(units: Sequence[Unit], ground: Ground) -> Schedule:
     """Schedule by one rule of urgency after the other, as long as there is something to gain."""
     best: Schedule | None = None
     for rule in _RULES[: max(1, MOST_STARTED // sum(map(len, units)))]:
-        found = desk().schedule(_most_urgent_first(units, rule, seconds_of))
+        found = Desk(ground).schedule(_most_urgent_first(units, rule, ground.seconds_of))
         if best is None or _worth(found) < _worth(best):
-            best = found if _is_good_enough(found) else desk().with_room(units, found)
+            best = found if _is_good_enough(found) else _with_room(found, ground)
         if _is_good_enough(best):
             break
     return best or Schedule()
 
 
-def _tried_again(best: Schedule, units: Sequence[Unit], desk: Callable[[], Desk]) -> Schedule:
+def _with_room(schedule: Schedule, ground: Ground) -> Schedule:
+    """Return a schedule whose bound knows room."""
+    return replace(schedule, seconds_at_least=max(schedule.seconds_at_least, ground.at_least(schedule.dropped)))
+
+
+def _tried_again(best: Schedule, units: Sequence[Unit], ground: Ground) -> Schedule:
     """Schedule anew, what the end of the best schedule hangs on first, each time with a little luck."""
     luck, fruitless, started = Random(1), 0, 0
     while fruitless < MOST_FRUITLESS and started < MOST_STARTED_AGAIN and not _is_good_enough(best):
         weight = {_name(unit): luck.uniform(0.7, 1.3) for unit in units}
-        found = desk().schedule(_hurried(units, _hurry(best), weight), patience=luck.randrange(4))
+        found = Desk(ground, luck).schedule(_hurried(units, _hurry(best), weight), patience=luck.randrange(4))
         started += len(found.timed)
         fruitless += 1
         if _worth(found) < _worth(best):
-            best, fruitless = desk().with_room(units, found), 0
+            best, fruitless = _with_room(found, ground), 0
     return best
 
 
-def _with_detours(best: Schedule, units: Sequence[Unit], desk: Callable[[], Desk]) -> Schedule:
+def _with_detours(best: Schedule, units: Sequence[Unit], ground: Ground) -> Schedule:
     """Let guests that the end hangs on step aside over another host, as far as that shortens the whole enough."""
     detours: dict[str, str] = {}
     while best.timed and len(detours) < MOST_DETOURS and best.seconds > LONG * best.seconds_at_least:
@@ -92,11 +92,11 @@ def _with_detours(best: Schedule, units: Sequence[Unit], desk: Callable[[], Desk
             ({move.vm: host}, patience)
             for move in _waited_for(best, units)
             if move.vm not in detours
-            for host in desk().hosts_to_hop_over(move)[:MOST_HOSTS_TRIED]
+            for host in ground.hosts_to_hop_over(move.vm, move.source)[:MOST_HOSTS_TRIED]
             for patience in (0, 2)
         ]
         found = [
-            (desk().schedule(again, patience, detours | detour), detour)
+            (Desk(ground).schedule(again, patience, detours | detour), detour)
             for detour, patience in tried[: max(1, MOST_STARTED_ASIDE // len(best.timed))]
         ]
         better, detour = min(found, key=lambda each: _worth(each[0]), default=(best, {}))
