@@ -24,6 +24,8 @@ from balancer.planning.ground import Ground, Unit
 from balancer.planning.least_time import by_slots
 from balancer.planning.pools import Amounts, Demand, PoolId
 
+MOST_LOOKED_AT = 12  # of the line, for one that waits for room alone
+
 
 @dataclass(frozen=True)
 class Timed:
@@ -39,20 +41,27 @@ class Timed:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Moves in the order of their start; what found no safe order; how long it takes and how short it could be."""
+    """Moves in the order of their start; what found no safe order, and what was left out so that the rest ends sooner;
+    how long it takes and how short it could be.
+    """
 
     timed: tuple[Timed, ...] = ()
     dropped: tuple[Move, ...] = ()
     seconds: float = 0.0
     seconds_at_least: float = 0.0
+    left_out: tuple[Move, ...] = ()
 
 
 class Desk:
     """The scheduler's state while it works, for one schedule."""
 
-    def __init__(self, ground: Ground, luck: Random | None = None) -> None:
-        """`luck`: chooses among hops that would do; without it the guest with the least memory hops."""
-        self._ground, self._luck = ground, luck
+    def __init__(self, ground: Ground, luck: Random | None = None, eagerness: float = 0.0) -> None:
+        """Take luck to choose among hops that would do; without it the guest with the least memory hops.
+
+        eagerness: how often guests hop to let others in although something still runs
+        """
+        self._ground, self._luck, self._eagerness = ground, luck, eagerness
+        self._is_careless = luck is None or luck.random() < 0.5
         self._pools = ground.pools.anew()
         self._came: dict[PoolId, float] = defaultdict(float)  # all that was ever started towards a pool
         self._room = [limit - level for level, limit in zip(self._pools.level, self._pools.limit, strict=True)]
@@ -82,6 +91,7 @@ class Desk:
         while self._waiting or self._running:
             if self._running or self._waking:
                 self._start_what_can(self._next_event())
+                self._make_room_early()
             elif not (hops := self._ways_out()):
                 self._drop_all()
             else:
@@ -231,7 +241,7 @@ class Desk:
         hops = [(place, move) for place in alone if (move := self._hop_of(place)) and self._lets_in(place)]
         if self._luck is not None:
             self._luck.shuffle(hops)
-        return hops or self._first_of_several(alone)
+        return hops or self._several(alone)[:1]
 
     def _drop_all(self) -> None:
         """Nothing runs, nobody can step aside: what is still waiting would wait for ever."""
@@ -246,11 +256,9 @@ class Desk:
         move = self._waiting[place][0]
         if move.vm in self._hopped:
             return None
-        for host in self._ground.hosts_to_hop_over(move.vm, move.source):
-            over = replace(move, target=host)
-            if self._pools.have_room_for(self._ground.demand((over,))):
-                return over
-        return None
+        hosts = self._ground.hosts_to_hop_over(move.vm, move.source)
+        hops = (replace(move, target=host) for host in (hosts if self._is_careless else reversed(hosts)))
+        return next((over for over in hops if self._pools.have_room_for(self._ground.demand((over,)))), None)
 
     def _lets_in(self, place: int) -> bool:
         gives = self._ground.demand(self._waiting[place]).gives
@@ -260,21 +268,40 @@ class Desk:
     def _missing(self, place: int) -> Amounts:
         return self._pools.missing(self._ground.demand(self._waiting[place]))
 
-    def _first_of_several(self, alone: Sequence[int]) -> list[tuple[int, Move]]:
-        """Return the largest of some guests that can all step aside, and together let another one in."""
+    def _several(self, alone: Sequence[int]) -> list[tuple[int, Move]]:
+        """Return some guests that can all step aside, the largest first, and together let another one in."""
         for place in self._line:
-            missing = dict(self._missing(place))
-            found: list[tuple[int, Move]] = []
-            for other in reversed(alone):
-                gives = self._ground.demand(self._waiting[other]).gives
-                if other == place or not any(gives.get(pool, 0.0) > 0 for pool in missing):
-                    continue
-                if (move := self._hop_of(other)) is not None:
-                    found.append((other, move))
-                    missing = {pool: left for pool, amount in missing.items() if (left := amount - gives.get(pool, 0.0)) > 0}
-                    if not missing:
-                        return found
+            if found := self._hops_for(place, alone):
+                return found
         return []
+
+    def _hops_for(self, place: int, alone: Iterable[int]) -> list[tuple[int, Move]]:
+        """Return the guests that could step aside so that this one gets in; none where that is not enough."""
+        missing = self._missing(place)
+        found: list[tuple[int, Move]] = []
+        for other in sorted(alone, key=lambda each: self._ground.memory(self._waiting[each]), reverse=True):
+            gives = self._ground.demand(self._waiting[other]).gives
+            if other == place or not any(gives.get(pool, 0.0) > 0 for pool in missing):
+                continue
+            if (move := self._hop_of(other)) is not None:
+                found.append((other, move))
+                missing = {pool: more for pool, amount in missing.items() if (more := amount - gives.get(pool, 0.0)) > 0}
+                if not missing:
+                    return found
+        return []
+
+    def _make_room_early(self) -> None:
+        """Now and then let guests hop for the first in the line who waits for room, while there are slots."""
+        if self._luck is None or not self._line or self._luck.random() >= self._eagerness:
+            return
+        place = self._luck.choice(self._line[:MOST_LOOKED_AT])
+        there = {move.target for move in self._waiting[place]}
+        alone = [o for o in self._line if len(self._waiting[o]) == 1 and self._waiting[o][0].source in there]
+        for other, move in self._hops_for(place, alone):
+            if max(self._busy[move.source], self._busy[move.target]) < self._ground.slots and self._pools.have_room_for(
+                self._ground.demand((move,))
+            ):
+                self._start_hop(other, move)
 
 
 def _covers(gives: Amounts, missing: Amounts) -> bool:

@@ -7,7 +7,7 @@ a little luck; and where the whole is still long, guests step aside over another
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from random import Random
@@ -21,11 +21,22 @@ from balancer.planning.ground import Ground, SecondsOf, Unit
 MOST_STARTED = 6000  # moves, over all rules that are tried
 GOOD_ENOUGH = 1.02  # of the lower bound
 MOST_FRUITLESS = 60  # schedules in a row that are no better
+MOST_FRUITLESS_ASIDE = 400  # of those in which guests step aside
 MOST_STARTED_AGAIN = 6000  # moves, over all schedules that are tried with luck
-MOST_STARTED_ASIDE = 2500  # moves, over all schedules in which one more guest steps aside
+MOST_STARTED_ASIDE = 40000  # moves, over all schedules in which one more guest steps aside
 LONG = 1.25  # times the lower bound: from here on guests may step aside to shorten the whole
 WORTH_A_DETOUR = 0.95  # of the time without it
-MOST_DETOURS, MOST_HOSTS_TRIED = 3, 3
+MOST_HOSTS_TRIED = 8
+GIVEN_UP = 0.3  # how often a detour is left out again
+
+TOO_LONG = 1.5  # times the lower bound: from here on moves may be left out to shorten the whole
+MOST_LOST = 0.15  # of what the moves gain
+WORTH_OF_TIME = 0.4  # of the gain may be lost for all of the time: what is left out is for the next cycle
+LEAST_SAVED = 0.05  # of the time, beyond what its loss is worth
+MOST_LEFT_OUT = 12  # times that a move is left out, with those that cannot go without it
+
+LossOf = Callable[[Collection[Move]], float]
+"""The share of the gain that is lost where these moves alone are made; infinite where a promise stays broken for it."""
 
 __all__ = ["Schedule", "Timed", "order"]
 
@@ -38,10 +49,13 @@ def order(
     slots_per_host: int = 2,
     ready_after: Mapping[str, float] | None = None,
     leaving_hosts: frozenset[str] = frozenset(),
+    loss_of: LossOf | None = None,
 ) -> Schedule:
-    """Return a legal schedule. `ready_after`: seconds until a host that is being woken takes guests.
+    """Return a legal schedule.
 
-    `leaving_hosts` are about to be switched off, so no guest hops over them.
+    ready_after:   seconds until a host that is being woken takes guests
+    leaving_hosts: are about to be switched off, so no guest hops over them
+    loss_of:       what is lost where only some moves are made; where given, those that take long for little may be left out
     """
     units = _units(moves, shapes)
     if not units:
@@ -50,7 +64,7 @@ def order(
     best = _by_rules(units, ground)
     for better in (_tried_again, _with_detours):
         best = best if _is_good_enough(best) else better(best, units, ground)
-    return best
+    return best if loss_of is None else _shortened(best, units, ground, loss_of)
 
 
 def _by_rules(units: Sequence[Unit], ground: Ground) -> Schedule:
@@ -67,7 +81,11 @@ def _by_rules(units: Sequence[Unit], ground: Ground) -> Schedule:
 
 def _with_room(schedule: Schedule, ground: Ground) -> Schedule:
     """Return a schedule whose bound knows room."""
-    return replace(schedule, seconds_at_least=max(schedule.seconds_at_least, ground.at_least(schedule.dropped)))
+    return replace(schedule, seconds_at_least=_at_least(schedule, ground))
+
+
+def _at_least(schedule: Schedule, ground: Ground) -> float:
+    return max(schedule.seconds_at_least, ground.at_least((*schedule.dropped, *schedule.left_out)))
 
 
 def _tried_again(best: Schedule, units: Sequence[Unit], ground: Ground) -> Schedule:
@@ -84,27 +102,79 @@ def _tried_again(best: Schedule, units: Sequence[Unit], ground: Ground) -> Sched
 
 
 def _with_detours(best: Schedule, units: Sequence[Unit], ground: Ground) -> Schedule:
-    """Let guests that the end hangs on step aside over another host, as far as that shortens the whole enough."""
+    """Let guests step aside over other hosts, chosen by luck among those that the end hangs on and those that are stuck.
+
+    A detour that helps is kept; with each try one more is tried, and now and then one is given up.
+    """
+    luck, fruitless, started = Random(2), 0, 0
     detours: dict[str, str] = {}
-    while best.timed and len(detours) < MOST_DETOURS and best.seconds > LONG * best.seconds_at_least:
-        again = _hurried(units, _hurry(best), {})
-        tried = [
-            ({move.vm: host}, patience)
-            for move in _waited_for(best, units)
-            if move.vm not in detours
-            for host in ground.hosts_to_hop_over(move.vm, move.source)[:MOST_HOSTS_TRIED]
-            for patience in (0, 2)
-        ]
-        found = [
-            (Desk(ground).schedule(again, patience, detours | detour), detour)
-            for detour, patience in tried[: max(1, MOST_STARTED_ASIDE // len(best.timed))]
-        ]
-        better, detour = min(found, key=lambda each: _worth(each[0]), default=(best, {}))
-        if len(better.dropped) > len(best.dropped) or better.seconds > WORTH_A_DETOUR * best.seconds:
-            break
-        best = replace(better, seconds_at_least=best.seconds_at_least)
-        detours |= detour
+    while fruitless < MOST_FRUITLESS_ASIDE and started < MOST_STARTED_ASIDE and _is_long(best):
+        tried = _other_detours(detours, _worth_a_detour(best, units), ground, luck)
+        weight = {_name(unit): luck.uniform(0.8, 1.2) for unit in units}
+        again = _hurried(units, _hurry(best), weight)
+        found = Desk(ground, luck, luck.choice((0.0, 0.1, 0.3, 1.0))).schedule(again, luck.randrange(3), tried)
+        started += len(found.timed)
+        fruitless += 1
+        if len(found.dropped) < len(best.dropped) or (
+            len(found.dropped) == len(best.dropped) and found.seconds < WORTH_A_DETOUR * best.seconds
+        ):
+            best, detours, fruitless = _with_room(found, ground), tried, 0
     return best
+
+
+def _is_long(schedule: Schedule) -> bool:
+    return bool(schedule.dropped) or schedule.seconds > LONG * schedule.seconds_at_least
+
+
+def _worth_a_detour(schedule: Schedule, units: Sequence[Unit]) -> list[Move]:
+    """Return the moves that the end hangs on; and where some are stuck, those and the ones in whose room they would go."""
+    targets = {move.target for move in schedule.dropped}
+    stuck = [unit[0] for unit in units if len(unit) == 1 and (unit[0] in schedule.dropped or unit[0].source in targets)]
+    return [*_waited_for(schedule, units), *stuck]
+
+
+def _other_detours(
+    detours: Mapping[str, str], candidates: Sequence[Move], ground: Ground, luck: Random
+) -> dict[str, str]:
+    """Return the detours with one more, and now and then without one."""
+    tried = dict(detours)
+    if tried and luck.random() < GIVEN_UP:
+        del tried[luck.choice(sorted(tried))]
+    for _ in range(luck.choice((1, 1, 2, 3))):
+        move = luck.choice(candidates) if candidates else None
+        over = ground.hosts_to_hop_over(move.vm, move.source)[:MOST_HOSTS_TRIED] if move else ()
+        if move and over:
+            tried[move.vm] = luck.choice(over)
+    return tried
+
+
+def _shortened(best: Schedule, units: Sequence[Unit], ground: Ground, loss_of: LossOf) -> Schedule:
+    """Leave out moves that the end hangs on, with those that cannot go without them, where that saves much for little."""
+    lost = 0.0
+    for _ in range(MOST_LEFT_OUT):
+        if best.seconds <= TOO_LONG * best.seconds_at_least:
+            break
+        tried = [_without(move, best, units, ground) for move in dict.fromkeys(_waited_for(best, units))]
+        losses = [loss_of([item.move for item in each.timed]) for each in tried]
+        worth = [
+            (1 - each.seconds / best.seconds - (loss - lost) / WORTH_OF_TIME, -place)
+            for place, (each, loss) in enumerate(zip(tried, losses, strict=True))
+            if loss <= MOST_LOST
+        ]
+        saved, place = max(worth, default=(0.0, 0))
+        if saved < LEAST_SAVED:
+            break
+        best, lost = _with_room(tried[-place], ground), losses[-place]
+    return best
+
+
+def _without(move: Move, best: Schedule, units: Sequence[Unit], ground: Ground) -> Schedule:
+    """Schedule what is left when one move stays out: once more without all that cannot go then."""
+    out = {move, *best.left_out, *best.dropped}
+    rest = [unit for unit in _hurried(units, _hurry(best), {}) if out.isdisjoint(unit)]
+    found = min((Desk(ground).schedule(rest, patience) for patience in (0, 2)), key=_worth)
+    gone = tuple(each for each in (move, *best.left_out, *found.dropped) if each not in best.dropped)
+    return replace(found, dropped=best.dropped, left_out=tuple(dict.fromkeys(gone)))
 
 
 def _waited_for(schedule: Schedule, units: Sequence[Unit]) -> list[Move]:
