@@ -40,9 +40,12 @@ MOST_WAYS = 8_000  # of guests to hosts; with more of them only slots are counte
 def by_slots(units: Sequence[Sequence[Move]], seconds_of: SecondsOf, slots_per_host: int) -> float:
     """Return the busiest host's summed durations / its slots, or the longest move.
 
-    A unit larger than the slots starts at once, and takes no more than all slots: its longest members count.
+    A unit larger than the slots starts at once, and takes no more than all slots: its longest members count. A unit that
+    takes all slots has the host for itself until its first slot is free: any other move comes before or after that.
     """
     busy: dict[str, float] = defaultdict(float)
+    alone: dict[str, float] = defaultdict(float)  # how long some unit has all slots
+    beside: dict[str, float] = defaultdict(float)  # the longest that may share the host
     longest = 0.0
     for unit in units:
         at: dict[str, list[float]] = defaultdict(list)
@@ -52,8 +55,12 @@ def by_slots(units: Sequence[Sequence[Move]], seconds_of: SecondsOf, slots_per_h
             at[move.source].append(seconds)
             at[move.target].append(seconds)
         for host, taken in at.items():
-            busy[host] += sum(sorted(taken, reverse=True)[:slots_per_host])
-    return max([longest, *(total / slots_per_host for total in busy.values())])
+            taken.sort(reverse=True)
+            busy[host] += sum(taken[:slots_per_host])
+            exclusive = taken[slots_per_host - 1] if len(taken) >= slots_per_host else 0.0
+            alone[host] += exclusive
+            beside[host] = max(beside[host], taken[0] - exclusive)
+    return max([longest, *(busy[host] / slots_per_host for host in busy), *(alone[host] + beside[host] for host in busy)])
 
 
 def slots_at(units: Sequence[Sequence[Move]], slots_per_host: int) -> Mapping[str, int]:

@@ -22,10 +22,11 @@ MOST_STARTED = 6000  # moves, over all rules that are tried
 GOOD_ENOUGH = 1.02  # of the lower bound
 MOST_FRUITLESS = 60  # schedules in a row that are no better
 MOST_FRUITLESS_ASIDE = 400  # of those in which guests step aside
-MOST_STARTED_AGAIN = 6000  # moves, over all schedules that are tried with luck
-MOST_STARTED_ASIDE = 40000  # moves, over all schedules in which one more guest steps aside
+MOST_STARTED_AGAIN = 16_000  # moves, over all schedules that are tried with luck
+MOST_STARTED_ASIDE = 40_000  # moves, over all schedules in which one more guest steps aside
 LONG = 1.25  # times the lower bound: from here on guests may step aside to shorten the whole
 WORTH_A_DETOUR = 0.95  # of the time without it
+GROUPS_FIRST = 1000.0  # a group needs its slots at the same time: last, it waits for what takes long
 MOST_HOSTS_TRIED = 8
 GIVEN_UP = 0.3  # how often a detour is left out again
 
@@ -92,7 +93,8 @@ def _tried_again(best: Schedule, units: Sequence[Unit], ground: Ground) -> Sched
     """Schedule anew, what the end of the best schedule hangs on first, each time with a little luck."""
     luck, fruitless, started = Random(1), 0, 0
     while fruitless < MOST_FRUITLESS and started < MOST_STARTED_AGAIN and not _is_good_enough(best):
-        weight = {_name(unit): luck.uniform(0.7, 1.3) for unit in units}
+        groups = luck.choice((1.0, GROUPS_FIRST))
+        weight = {_name(unit): luck.uniform(0.7, 1.3) * (groups if len(unit) > 1 else 1.0) for unit in units}
         found = Desk(ground, luck).schedule(_hurried(units, _hurry(best), weight), patience=luck.randrange(4))
         started += len(found.timed)
         fruitless += 1
