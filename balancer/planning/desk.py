@@ -6,8 +6,8 @@ it *together with every arrival that was started before it*. So any executor tha
 whatever else it does sooner or later: in each state the latest-ordered arrival at a pool has brought its departures
 with it, and all other arrivals there were counted when those departures were chosen.
 
-A deadlock (guests that want each other's places) is broken by a hop over a third host; where there is none the moves that
-are stuck are dropped, and the plan says so.
+A deadlock (guests that want each other's places) is broken by a hop over a third host; where there is none the moves
+that are stuck are dropped, and the plan says so.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class Desk:
         self._waking = sorted((moment, host) for host, moment in ground.ready_after.items() if moment > 0)
         self._waiting: dict[int, Unit] = {}  # by place in the line
         self._line: list[int] = []  # of those who wait, the most urgent first
-        self._concerned: dict[str | PoolId, set[int]] = defaultdict(set)  # who needs a slot on a host, or room in a pool
+        self._concerned: dict[str | PoolId, set[int]] = defaultdict(
+            set
+        )  # who needs a slot on a host, or room in a pool
         self._patience = 0
 
     def schedule(self, units: Sequence[Unit], patience: int = 0, detours: Mapping[str, str] | None = None) -> Schedule:
@@ -285,7 +287,9 @@ class Desk:
                 continue
             if (move := self._hop_of(other)) is not None:
                 found.append((other, move))
-                missing = {pool: more for pool, amount in missing.items() if (more := amount - gives.get(pool, 0.0)) > 0}
+                missing = {
+                    pool: more for pool, amount in missing.items() if (more := amount - gives.get(pool, 0.0)) > 0
+                }
                 if not missing:
                     return found
         return []

@@ -128,7 +128,14 @@ def _draft(question: Question, problem: Problem, policy: Policy) -> Draft:
     asleep = tuple(sorted(host for host in wanted_asleep if _is_empty(later, host, policy)))
     later = _switched(later, woken, asleep)
     return Draft(
-        question, decision, schedule, later, asleep, woken, (*kept, *left_out), {move.vm: why for move, why in no_way.items()}
+        question,
+        decision,
+        schedule,
+        later,
+        asleep,
+        woken,
+        (*kept, *left_out),
+        {move.vm: why for move, why in no_way.items()},
     )
 
 

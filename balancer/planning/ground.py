@@ -1,4 +1,4 @@
-"""What all schedules of the same moves share: where guests are, how long each way takes, and who may go over which host."""
+"""What all schedules of the same moves share: how full hosts are, how long each way takes, who may hop over which."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@
    have left by then is found in rounds: at first every guest leaves at once, then each leaves no earlier than the first
    host has room for it, and so on; each round only adds time that no order can save.
 3. Of guests that all come to a host, the last one starts when there is room for all of them.
-4. A guest in flight counts at both ends, so all that are in flight share what is free; and what is free is in pieces: a
-   guest of 32 GiB needs a whole piece of 32. Of pieces of any size there are no more, however guests are rearranged, than
+4. A guest in flight counts at both ends, so all that are in flight share what is free; and what is free is in pieces:
+   a guest of 32 GiB needs a whole piece of 32. However guests are rearranged, pieces of a size are no more than
 
        sum over hosts of floor((free + what may leave) / size)  -  sum over guests of floor(need / size)
 
@@ -40,7 +40,7 @@ MOST_WAYS = 8_000  # of guests to hosts; with more of them only slots are counte
 def by_slots(units: Sequence[Sequence[Move]], seconds_of: SecondsOf, slots_per_host: int) -> float:
     """Return the busiest host's summed durations / its slots, or the longest move.
 
-    A unit larger than the slots starts at once, and takes no more than all slots: its longest members count. A unit that
+    A unit larger than the slots starts at once, and takes no more than all slots: its longest members count. One that
     takes all slots has the host for itself until its first slot is free: any other move comes before or after that.
     """
     busy: dict[str, float] = defaultdict(float)
@@ -60,7 +60,9 @@ def by_slots(units: Sequence[Sequence[Move]], seconds_of: SecondsOf, slots_per_h
             exclusive = taken[slots_per_host - 1] if len(taken) >= slots_per_host else 0.0
             alone[host] += exclusive
             beside[host] = max(beside[host], taken[0] - exclusive)
-    return max([longest, *(busy[host] / slots_per_host for host in busy), *(alone[host] + beside[host] for host in busy)])
+    return max(
+        [longest, *(busy[host] / slots_per_host for host in busy), *(alone[host] + beside[host] for host in busy)]
+    )
 
 
 def slots_at(units: Sequence[Sequence[Move]], slots_per_host: int) -> Mapping[str, int]:

@@ -7,7 +7,7 @@ a little luck; and where the whole is still long, guests step aside over another
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from random import Random
@@ -21,7 +21,7 @@ from balancer.planning.ground import Ground, SecondsOf, Unit
 MOST_STARTED = 6000  # moves, over all rules that are tried
 GOOD_ENOUGH = 1.02  # of the lower bound
 MOST_FRUITLESS = 60  # schedules in a row that are no better
-MOST_FRUITLESS_ASIDE = 400  # of those in which guests step aside
+MOST_FRUITLESS_ASIDE = 8  # of those in which guests step aside, for each move
 MOST_STARTED_AGAIN = 16_000  # moves, over all schedules that are tried with luck
 MOST_STARTED_ASIDE = 40_000  # moves, over all schedules in which one more guest steps aside
 LONG = 1.25  # times the lower bound: from here on guests may step aside to shorten the whole
@@ -36,7 +36,7 @@ WORTH_OF_TIME = 0.4  # of the gain may be lost for all of the time: what is left
 LEAST_SAVED = 0.05  # of the time, beyond what its loss is worth
 MOST_LEFT_OUT = 12  # times that a move is left out, with those that cannot go without it
 
-LossOf = Callable[[Collection[Move]], float]
+LossOf = Callable[[Sequence[Move]], float]
 """The share of the gain that is lost where these moves alone are made; infinite where a promise stays broken for it."""
 
 __all__ = ["Schedule", "Timed", "order"]
@@ -56,7 +56,7 @@ def order(
 
     ready_after:   seconds until a host that is being woken takes guests
     leaving_hosts: are about to be switched off, so no guest hops over them
-    loss_of:       what is lost where only some moves are made; where given, those that take long for little may be left out
+    loss_of:       what is lost where only some moves are made; where given, what takes long for little may be left out
     """
     units = _units(moves, shapes)
     if not units:
@@ -104,13 +104,13 @@ def _tried_again(best: Schedule, units: Sequence[Unit], ground: Ground) -> Sched
 
 
 def _with_detours(best: Schedule, units: Sequence[Unit], ground: Ground) -> Schedule:
-    """Let guests step aside over other hosts, chosen by luck among those that the end hangs on and those that are stuck.
+    """Let guests step aside over other hosts, by luck: those that the end hangs on and those that are stuck.
 
     A detour that helps is kept; with each try one more is tried, and now and then one is given up.
     """
     luck, fruitless, started = Random(2), 0, 0
     detours: dict[str, str] = {}
-    while fruitless < MOST_FRUITLESS_ASIDE and started < MOST_STARTED_ASIDE and _is_long(best):
+    while fruitless < MOST_FRUITLESS_ASIDE * len(ground.wanted) and started < MOST_STARTED_ASIDE and _is_long(best):
         tried = _other_detours(detours, _worth_a_detour(best, units), ground, luck)
         weight = {_name(unit): luck.uniform(0.8, 1.2) for unit in units}
         again = _hurried(units, _hurry(best), weight)
@@ -129,7 +129,7 @@ def _is_long(schedule: Schedule) -> bool:
 
 
 def _worth_a_detour(schedule: Schedule, units: Sequence[Unit]) -> list[Move]:
-    """Return the moves that the end hangs on; and where some are stuck, those and the ones in whose room they would go."""
+    """Return the moves that the end hangs on, those that are stuck, and those in whose room they would go."""
     targets = {move.target for move in schedule.dropped}
     stuck = [unit[0] for unit in units if len(unit) == 1 and (unit[0] in schedule.dropped or unit[0].source in targets)]
     return [*_waited_for(schedule, units), *stuck]
@@ -151,7 +151,7 @@ def _other_detours(
 
 
 def _shortened(best: Schedule, units: Sequence[Unit], ground: Ground, loss_of: LossOf) -> Schedule:
-    """Leave out moves that the end hangs on, with those that cannot go without them, where that saves much for little."""
+    """Leave out moves that the end hangs on, with those that cannot go without, where that saves much for little."""
     lost = 0.0
     for _ in range(MOST_LEFT_OUT):
         if best.seconds <= TOO_LONG * best.seconds_at_least:

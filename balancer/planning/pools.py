@@ -143,10 +143,7 @@ class Pools:
 
     def have_room_for(self, demand: Demand) -> bool:
         level, roof = self.level, self._roof
-        for pool, amount in demand.takes.items():  # asked millions of times
-            if amount > 0 and level[pool] + amount > roof[pool]:
-                return False
-        return True
+        return not any(amount > 0 and level[pool] + amount > roof[pool] for pool, amount in demand.takes.items())
 
     def missing(self, demand: Demand) -> Amounts:
         """Return what is missing for it, by pool."""

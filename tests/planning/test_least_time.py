@@ -108,8 +108,17 @@ def test_a_chain_of_guests_that_wait_for_each_other_takes_the_sum_of_their_times
     shapes = list(FULL.lower(drawn))
     plan = order(drawn, moves, shapes, lambda move: _gib(drawn, move), leaving_hosts=frozenset({"h4"}))
     assert (plan.seconds_at_least, plan.seconds) == (24.0, 24.0)
-    # Where a guest could hop over h4, the bound has to allow for it.
-    assert order(drawn, moves, shapes, lambda move: _gib(drawn, move)).seconds_at_least == 16.0
+    # Where guests could hop over h4 nobody has to wait for c; but there is one piece of room of 8 for three.
+    assert order(drawn, moves, shapes, lambda move: _gib(drawn, move)).seconds_at_least == 24.0
+
+
+def test_guests_take_turns_where_there_are_fewer_pieces_of_room_than_guests_that_need_one() -> None:
+    """6 are free on each of four hosts, and 24 in all; but a guest of 8 needs a piece of 8, and h5 has two of them."""
+    drawn = cluster("h1 14: a=8 | h2 14: b=8 | h3 14: c=8 | h4 14: d=8 | h5 17:")
+    moves = [Move("a", "h1", "h2"), Move("b", "h2", "h1"), Move("c", "h3", "h4"), Move("d", "h4", "h3")]
+    plan = order(drawn, moves, list(FULL.lower(drawn)), lambda move: _gib(drawn, move))
+    assert plan.seconds_at_least == 16.0
+    assert plan.dropped == ()
 
 
 def test_guests_that_come_to_one_host_wait_for_room_for_all_of_them() -> None:
@@ -118,6 +127,14 @@ def test_guests_that_come_to_one_host_wait_for_room_for_all_of_them() -> None:
     plan = order(drawn, moves, list(FULL.lower(drawn)), lambda move: _gib(drawn, move))
     assert plan.seconds_at_least == 11.0  # y has to have left before the second of them starts
     assert plan.seconds == 11.0
+
+
+def test_a_group_that_needs_all_slots_does_not_share_them_with_what_takes_long() -> None:
+    drawn = cluster("h1 64: a=5 b=3 long=20 | h2 64: | h3 64:")
+    moves = [Move("a", "h1", "h2"), Move("b", "h1", "h2"), Move("long", "h1", "h3")]
+    shapes = [*FULL.lower(drawn), *Together(kind="together", vms=("a", "b")).lower(drawn)]
+    plan = order(drawn, moves, shapes, lambda move: _gib(drawn, move), 2)
+    assert (plan.seconds_at_least, plan.seconds) == (23.0, 23.0)  # until b is there, nobody else leaves
 
 
 def test_a_group_that_starts_at_once_may_be_larger_than_the_slots() -> None:
