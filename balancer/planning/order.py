@@ -31,8 +31,8 @@ MOST_HOSTS_TRIED = 8
 GIVEN_UP = 0.3  # how often a detour is left out again
 
 TOO_LONG = 1.5  # times the lower bound: from here on moves may be left out to shorten the whole
-MOST_LOST = 0.15  # of what the moves gain
-WORTH_OF_TIME = 0.4  # of the gain may be lost for all of the time: what is left out is for the next cycle
+MOST_LOST = 0.35  # of what the moves gain
+WORTH_OF_TIME = 0.5  # of the gain may be lost for all of the time: what is left out is for the next cycle
 LEAST_SAVED = 0.05  # of the time, beyond what its loss is worth
 MOST_LEFT_OUT = 12  # times that a move is left out, with those that cannot go without it
 
