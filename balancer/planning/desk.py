@@ -41,15 +41,12 @@ class Timed:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Moves in the order of their start; what found no safe order, and what was left out so that the rest ends sooner;
-    how long it takes and how short it could be.
-    """
+    """Moves in the order of their start, what found no safe order, how long it takes and how short it could be."""
 
     timed: tuple[Timed, ...] = ()
     dropped: tuple[Move, ...] = ()
     seconds: float = 0.0
     seconds_at_least: float = 0.0
-    left_out: tuple[Move, ...] = ()
 
 
 class Desk:

@@ -5,15 +5,13 @@ What finds no safe order is asked again without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import inf
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import HostState
-from balancer.domain.placement import Move
 from balancer.domain.plan import Because, Kept
-from balancer.domain.violation import TOLERANCE, hard_excess
+from balancer.domain.violation import hard_excess
 from balancer.planning.cutting import cut_to_budget
 from balancer.planning.order import Schedule, order
 from balancer.planning.question import Question
@@ -115,15 +113,13 @@ def _draft(question: Question, problem: Problem, policy: Policy) -> Draft:
         policy.budget.concurrent_per_host,
         {name: cluster.host(name).boot_seconds for name in woken},
         wanted_asleep,
-        _Loss(cluster, moves, wanted_asleep, woken, policy).of,
     )
     schedule = replace(schedule, dropped=(*schedule.dropped, *no_way))
-    left_out = tuple(_takes_too_long(move) for move in schedule.left_out)
     schedule, kept = cut_to_budget(schedule, cluster, policy.budget)
     later = cluster
     for item in schedule.timed:
         later = later.after(item.move)
-    if kept or left_out:
+    if kept:
         woken = tuple(host for host in woken if later.guests_of(host))  # for whom the others have to wait
     asleep = tuple(sorted(host for host in wanted_asleep if _is_empty(later, host, policy)))
     later = _switched(later, woken, asleep)
@@ -134,7 +130,7 @@ def _draft(question: Question, problem: Problem, policy: Policy) -> Draft:
         later,
         asleep,
         woken,
-        (*kept, *left_out),
+        tuple(kept),
         {move.vm: why for move, why in no_way.items()},
     )
 
@@ -143,34 +139,6 @@ def _switched(cluster: Cluster, woken: Iterable[str], asleep: Iterable[str]) -> 
     for name in woken:
         cluster = cluster.with_host(name, state=HostState.UP, cordoned=False)
     return cluster.with_hosts(HostState.STANDBY, *asleep)
-
-
-def _takes_too_long(move: Move) -> Kept:
-    detail = "the plan would take much longer for what it gains; the next cycle looks again"
-    return Kept(subject=f"vm:{move.vm}", because=Because.GAIN_TOO_SMALL, detail=detail)
-
-
-class _Loss:
-    """What a plan would lose if it made other moves, or fewer, than were decided."""
-
-    def __init__(
-        self, cluster: Cluster, moves: Sequence[Move], asleep: Set[str], woken: Sequence[str], policy: Policy
-    ) -> None:
-        self._cluster, self._moves, self._policy = cluster, moves, policy
-        self._asleep, self._woken = asleep, woken
-
-    def of(self, made: Sequence[Move]) -> float:
-        """Return the share of the gain; infinite where a promise stays broken, or a guest where it has to leave."""
-        whole, rest = self._after(self._moves), self._after(made)
-        is_broken_further = _broken(rest, self._policy) > _broken(whole, self._policy) + TOLERANCE
-        if is_broken_further or _staying(rest) > _staying(whole):
-            return inf
-        today, best, left = (self._policy.score(self._cluster, each) for each in (self._cluster, whole, rest))
-        return (left - best) / (today - best) if today > best else inf
-
-    def _after(self, made: Sequence[Move]) -> Cluster:
-        later = self._cluster.after(*made)
-        return _switched(later, self._woken, [h for h in sorted(self._asleep) if _is_empty(later, h, self._policy)])
 
 
 def _is_empty(later: Cluster, host: str, policy: Policy) -> bool:

@@ -30,15 +30,6 @@ GROUPS_FIRST = 1000.0  # a group needs its slots at the same time: last, it wait
 MOST_HOSTS_TRIED = 8
 GIVEN_UP = 0.3  # how often a detour is left out again
 
-TOO_LONG = 1.5  # times the lower bound: from here on moves may be left out to shorten the whole
-MOST_LOST = 0.35  # of what the moves gain
-WORTH_OF_TIME = 0.5  # of the gain may be lost for all of the time: what is left out is for the next cycle
-LEAST_SAVED = 0.05  # of the time, beyond what its loss is worth
-MOST_LEFT_OUT = 12  # times that a move is left out, with those that cannot go without it
-
-LossOf = Callable[[Sequence[Move]], float]
-"""The share of the gain that is lost where these moves alone are made; infinite where a promise stays broken for it."""
-
 __all__ = ["Schedule", "Timed", "order"]
 
 
@@ -50,13 +41,11 @@ def order(
     slots_per_host: int = 2,
     ready_after: Mapping[str, float] | None = None,
     leaving_hosts: frozenset[str] = frozenset(),
-    loss_of: LossOf | None = None,
 ) -> Schedule:
     """Return a legal schedule.
 
     ready_after:   seconds until a host that is being woken takes guests
     leaving_hosts: are about to be switched off, so no guest hops over them
-    loss_of:       what is lost where only some moves are made; where given, what takes long for little may be left out
     """
     units = _units(moves, shapes)
     if not units:
@@ -65,7 +54,7 @@ def order(
     best = _by_rules(units, ground)
     for better in (_tried_again, _with_detours):
         best = best if _is_good_enough(best) else better(best, units, ground)
-    return best if loss_of is None else _shortened(best, units, ground, loss_of)
+    return best
 
 
 def _by_rules(units: Sequence[Unit], ground: Ground) -> Schedule:
@@ -86,7 +75,7 @@ def _with_room(schedule: Schedule, ground: Ground) -> Schedule:
 
 
 def _at_least(schedule: Schedule, ground: Ground) -> float:
-    return max(schedule.seconds_at_least, ground.at_least((*schedule.dropped, *schedule.left_out)))
+    return max(schedule.seconds_at_least, ground.at_least(schedule.dropped))
 
 
 def _tried_again(best: Schedule, units: Sequence[Unit], ground: Ground) -> Schedule:
@@ -148,35 +137,6 @@ def _other_detours(
         if move and over:
             tried[move.vm] = luck.choice(over)
     return tried
-
-
-def _shortened(best: Schedule, units: Sequence[Unit], ground: Ground, loss_of: LossOf) -> Schedule:
-    """Leave out moves that the end hangs on, with those that cannot go without, where that saves much for little."""
-    lost = 0.0
-    for _ in range(MOST_LEFT_OUT):
-        if best.seconds <= TOO_LONG * best.seconds_at_least:
-            break
-        tried = [_without(move, best, units, ground) for move in dict.fromkeys(_waited_for(best, units))]
-        losses = [loss_of([item.move for item in each.timed]) for each in tried]
-        worth = [
-            (1 - each.seconds / best.seconds - (loss - lost) / WORTH_OF_TIME, -place)
-            for place, (each, loss) in enumerate(zip(tried, losses, strict=True))
-            if loss <= MOST_LOST
-        ]
-        saved, place = max(worth, default=(0.0, 0))
-        if saved < LEAST_SAVED:
-            break
-        best, lost = _with_room(tried[-place], ground), losses[-place]
-    return best
-
-
-def _without(move: Move, best: Schedule, units: Sequence[Unit], ground: Ground) -> Schedule:
-    """Schedule what is left when one move stays out: once more without all that cannot go then."""
-    out = {move, *best.left_out, *best.dropped}
-    rest = [unit for unit in _hurried(units, _hurry(best), {}) if out.isdisjoint(unit)]
-    found = min((Desk(ground).schedule(rest, patience) for patience in (0, 2)), key=_worth)
-    gone = tuple(each for each in (move, *best.left_out, *found.dropped) if each not in best.dropped)
-    return replace(found, dropped=best.dropped, left_out=tuple(dict.fromkeys(gone)))
 
 
 def _waited_for(schedule: Schedule, units: Sequence[Unit]) -> list[Move]:

@@ -84,30 +84,6 @@ def test_two_guests_step_aside_where_one_alone_would_not_make_enough_room() -> N
     assert plan.dropped == ()
 
 
-def test_what_takes_long_for_little_is_left_out_with_those_that_wait_for_it() -> None:
-    """Members that must be apart follow each other from host to host, which no bound on the time knows."""
-    drawn = cluster("h1 64: a=8@db | h2 64: b=8@db | h3 64: c=8@db x=4 | h4 64: y=4 | h5 64:")
-    chain = [Move("a", "h1", "h2"), Move("b", "h2", "h3"), Move("c", "h3", "h4")]
-    others = [Move("x", "h3", "h5"), Move("y", "h4", "h5")]
-    promises = (FULL, Apart(kind="apart", match={"app": "db"}))
-
-    def planned(loss_of_one: float) -> Schedule:
-        return scheduled(
-            drawn,
-            *chain,
-            *others,
-            promises=promises,
-            leaving_hosts=frozenset({"h5"}),
-            loss_of=lambda made: loss_of_one * (5 - len(made)),
-        )
-
-    assert planned(0.5).seconds == 24
-    short = planned(0.01)
-    assert short.seconds == 8
-    assert {move.vm for move in short.left_out} == {"a", "b"}
-    assert short.dropped == ()
-
-
 def test_members_that_must_be_apart_do_not_meet_halfway() -> None:
     drawn = cluster("h1 64: a=8@db | h2 64: c=8@db | h3 64:")
     apart = Apart(kind="apart", match={"app": "db"})
