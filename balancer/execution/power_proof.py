@@ -11,7 +11,7 @@ from balancer.domain.plan import Action, Step
 from balancer.domain.units import in_words
 from balancer.errors import PowerError
 from balancer.execution.acting_site import ActingSite
-from balancer.execution.conditions import reasons_against_power_off
+from balancer.execution.conditions import Testing, reasons_against_power_off
 from balancer.execution.identity import identity_now
 from balancer.execution.limits import Limits
 from balancer.execution.looking import look
@@ -80,7 +80,7 @@ class _Test:
             self._site.store.marks.uncordon(self._host)
 
     def _allowed_switch(self) -> PowerSwitch:
-        reasons = reasons_against_power_off(self._site, self._host, look(self._site), self._limits, testing=True)
+        reasons = reasons_against_power_off(self._site, self._host, look(self._site), self._limits, Testing.BY_A_PERSON)
         switch = self._site.switch_of(self._host)
         if reasons or switch is None:
             raise _Failed("; ".join(reasons))
