@@ -22,6 +22,7 @@ from balancer.execution.work import Work, power_state
 from balancer.power.base import PowerState, PowerSwitch
 from balancer.store.journal import JournalEntry
 from balancer.store.marks import IdentityProof, ProofMethod
+from balancer.store.power_tests import TestRecord, TestResult
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ def prove_power(
     Everything that speaks against switching it off speaks against the test, except what the test is to prove. It takes
     minutes; `meanwhile` is done at each look, such as to renew a lease that would run out with the host switched off.
     """
-    return _Test(site, host, limits or Limits(), meanwhile).run()
+    test = _Test(site, host, limits or Limits(), meanwhile).run()
+    result = TestResult.PASSED if test.passed else TestResult.FAILED
+    site.store.power_tests.note(TestRecord(host, site.now, result, test.words))
+    return test
 
 
 class _Failed(Exception):

@@ -91,7 +91,11 @@ def find_power_test(
     if not draft.is_empty:
         return None, ()
     for host in cluster.hosts:
-        if host.name in memory.tests_unfinished and host.quarantined is None and _may_wake(cluster, host, policy, memory):
+        if (
+            host.name in memory.tests_unfinished
+            and host.quarantined is None
+            and _may_wake(cluster, host, policy, memory)
+        ):
             return _woken(draft, host, "its power test was interrupted, and nobody saw it return"), ()
     if policy.power.test is None or not policy.is_open(policy.power.test.during, now) or _one_is_away(cluster, memory):
         return None, ()

@@ -23,6 +23,7 @@ TITLES = (
     "wake proven",
     "boots within",
     "last switched",
+    "last power test",
     "left the power scheme",
 )
 
@@ -42,6 +43,9 @@ class HostPower:
     last_at: datetime | None = None
     quarantined_since: datetime | None = None
     quarantined_why: str = ""
+    tested_at: datetime | None = None
+    test_result: str = ""
+    test_words: str = ""
 
     @property
     def bmc_is_heard(self) -> bool:
@@ -69,9 +73,19 @@ def power_table(hosts: Iterable[HostPower], now: datetime) -> Table:
             _age(host.wake_proven_at, now),
             f"{in_words(host.boot_seconds)} ({host.boots})" if host.boot_seconds is not None else "",
             f"{host.last_at:%Y-%m-%d %H:%M} {host.last}" if host.last_at else "",
+            _test(host, now),
             f"{host.quarantined_since:%Y-%m-%d %H:%M} {host.quarantined_why}" if host.quarantined_since else "",
         )
     return table
+
+
+def _test(host: HostPower, now: datetime) -> str:
+    if host.tested_at is None:
+        return ""
+    said = f"{_age(host.tested_at, now)} {host.test_result}"
+    # Why a host left the scheme stands in the next column.
+    is_told = host.test_result == "passed" or host.quarantined_since is not None or not host.test_words
+    return said if is_told else f"{said}: {host.test_words}"
 
 
 def _age(proven: datetime | None, now: datetime) -> str:
@@ -99,6 +113,9 @@ def _facts(host: HostPower, now: datetime) -> dict[str, object]:
         "boots": host.boots,
         "last": host.last or None,
         "last_at": _moment(host.last_at),
+        "tested_at": _moment(host.tested_at),
+        "test_result": host.test_result or None,
+        "test_words": host.test_words or None,
         "quarantined_since": _moment(host.quarantined_since),
         "quarantined_why": host.quarantined_why or None,
     }
