@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -73,7 +73,17 @@ def _unmet(
     if not cluster.has_host(host):
         return [f"{host} is not known to the platform"]
     case = Case(site, host, cluster, limits, site.store.marks.of(host), site.store.journal.unsettled())
-    return [reason for condition in conditions if (reason := condition(case))]
+    return _each_cause_once(reason for condition in conditions if (reason := condition(case)))
+
+
+def _each_cause_once(reasons: Iterable[str]) -> list[str]:
+    """Leave out what only says again, in other words, what was said before: a silent BMC meets two conditions."""
+    said: list[str] = []
+    for reason in reasons:
+        cause = reason.partition(": ")[2]
+        if not (cause and any(cause in before for before in said)):
+            said.append(reason)
+    return said
 
 
 def may_sleep(case: Case) -> str:

@@ -72,7 +72,7 @@ def _explained(site: ActingSite, seen: Cluster, known: Glance) -> dict[str, Host
 
 
 def _did_not_return(seen: Cluster, marks: Mapping[str, HostMarks], name: str) -> bool:
-    """Whether a host is silent because it failed to wake: it was empty when it was put to sleep, and an alarm was raised.
+    """Whether a host is silent because it failed to wake: empty when put to sleep, told by an alarm.
 
     Everything is known of it that matters to the others: no guest, no room. One broken server keeps no cluster awake.
     """

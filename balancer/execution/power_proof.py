@@ -74,8 +74,13 @@ class _Test:
             boot_seconds = self._on(switch, witnesses)
         except _Failed as why:
             self._open_again_unless(was_closed)
-            return PowerTest(self._host, False, str(why))
+            return PowerTest(self._host, False, self._short(str(why)))
         return self._remember(switch, boot_seconds)
+
+    def _short(self, words: str) -> str:
+        """Leave out which host it is and how to test it: who reads this has just typed both."""
+        words = words.removeprefix(f"{self._host} ").replace(f", then balancer power test {self._host}", "")
+        return words.replace(f"; balancer power test {self._host}", "")
 
     def _open_again_unless(self, was_closed: bool) -> None:
         """Open the host again if the test did nothing to it."""

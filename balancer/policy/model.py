@@ -72,7 +72,7 @@ class PowerTests(Value):
     during: Name = Field(description="the window of the policy in which a test may begin and end", examples=["night"])
     every_days: Annotated[float, Field(gt=0)] = Field(
         default=30.0,
-        description="a host is tested where its last proven wake is older than this, or than four fifths of `trust_days`",
+        description="a host is tested where its proven wake is older than this, or than four fifths of `trust_days`",
         examples=[30],
     )
 

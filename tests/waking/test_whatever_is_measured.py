@@ -24,9 +24,9 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU
 from balancer.domain.memory import NOTHING_REMEMBERED
 from balancer.domain.plan import Action
-from balancer.history.base import History
 from balancer.history.embedded import EmbeddedHistory
 from balancer.history.pages import pack, page_of_samples
+from balancer.history.prometheus import PrometheusReadings
 from balancer.platforms.libvirt.rates import rates
 from balancer.platforms.libvirt.samples import Counters, GuestSample, HostSample
 from tests.drawing import cluster
@@ -56,7 +56,7 @@ def nothing_is_done_on_doubt(seen: Cluster) -> None:
         assert {f"vm:{step.vm}", f"host:{step.source}", f"host:{step.target}"}.isdisjoint(doubted)
 
 
-def read_and_planned(history: History, present: float) -> None:
+def read_and_planned(history: EmbeddedHistory | PrometheusReadings, present: float) -> None:
     seen = cluster("h1 16: a=0.5 | h2 16: b=0.5").model_copy(update={"taken_at": NOON})
     vms = tuple(vm.model_copy(update={"cpu_used_cores": present, "vcpus": 4, "demand": None}) for vm in seen.vms)
     seen = seen.model_copy(update={"vms": vms})
@@ -121,7 +121,8 @@ def test_whatever_libvirt_counts(
     found = rates(before, now, 16, {run: vcpus})
     for measured in (found.cores, found.guests[run].cores):
         assert measured is None or 0 <= measured <= 16
-    calm = rates(*(Counters(HostSample(t, int(t * 10), int(t * 1000)), {}) for t in (0.0, 10.0)), 16, {})
+    idle = [Counters(HostSample(t, int(t * 10), int(t * 1000)), {}) for t in (0.0, 10.0)]
+    calm = rates(idle[0], idle[1], 16, {})
     other = "bbbbbbbb-0000-4000-8000-000000000002"
     seen = picture(
         look("h1", sighting("h1", id=WEB)),
