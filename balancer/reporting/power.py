@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,8 +54,8 @@ class HostPower:
 
 
 def power_text(hosts: Sequence[HostPower], now: datetime) -> Group:
-    """Draw what is known, a row a host, and below it what BMCs complain of."""
-    complaints = [Text(host.bmc_says, style="yellow") for host in hosts if not host.bmc_is_heard]
+    """Draw what is known, a row a host; below it what is wrong with BMCs, hosts and tests."""
+    complaints = [Text(said, style="yellow") for host in hosts for said in _complaints(host)]
     return Group(power_table(hosts, now), *([Text("")] if complaints else []), *complaints)
 
 
@@ -74,18 +74,22 @@ def power_table(hosts: Iterable[HostPower], now: datetime) -> Table:
             f"{in_words(host.boot_seconds)} ({host.boots})" if host.boot_seconds is not None else "",
             f"{host.last_at:%Y-%m-%d %H:%M} {host.last}" if host.last_at else "",
             _test(host, now),
-            f"{host.quarantined_since:%Y-%m-%d %H:%M} {host.quarantined_why}" if host.quarantined_since else "",
+            f"{host.quarantined_since:%Y-%m-%d %H:%M}" if host.quarantined_since else "",
         )
     return table
 
 
+def _complaints(host: HostPower) -> Iterator[str]:
+    if not host.bmc_is_heard:
+        yield host.bmc_says
+    if host.quarantined_since is not None:
+        yield f"{host.host} left the power scheme: {host.quarantined_why}; when mended: balancer power test {host.host}"
+    elif host.test_result == "failed":
+        yield f"{host.host} was not tested: {host.test_words}"
+
+
 def _test(host: HostPower, now: datetime) -> str:
-    if host.tested_at is None:
-        return ""
-    said = f"{_age(host.tested_at, now)} {host.test_result}"
-    # Why a host left the scheme stands in the next column.
-    is_told = host.test_result == "passed" or host.quarantined_since is not None or not host.test_words
-    return said if is_told else f"{said}: {host.test_words}"
+    return f"{_age(host.tested_at, now)} {host.test_result}" if host.tested_at is not None else ""
 
 
 def _age(proven: datetime | None, now: datetime) -> str:
