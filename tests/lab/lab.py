@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -234,6 +235,13 @@ class Lab:
             for host in self.hosts
             if any(mark in word for pid in hosts.processes(host) for word in hosts.command_line(pid))
         ]
+
+    def started(self, name: str) -> list[tuple[datetime, str]]:
+        """When a QEMU was started for it and on which host, by libvirt's own log; a migration starts one at its target.
+
+        Logs outlive guests: the name has to be one that no earlier test has used.
+        """
+        return sorted((when, host.name) for host in self.hosts for when in hosts.qemu_started(host, name))
 
     def console(self, name: str) -> Path:
         """The guest's console log: one file, which source and target of a migration both append to."""
