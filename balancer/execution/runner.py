@@ -167,8 +167,8 @@ class Runner:
             if each.work.entry.id in wanted:
                 asked = wanted[each.work.entry.id]
                 each.work.give_up(f"given up on request of {asked.who}: {asked.why}")
-            elif self._abort:
-                each.work.give_up(f"given up: {self._abort}")
+            elif self._abort or (killed and each.work.needs_us):
+                each.work.give_up(f"given up: {self._abort or killed}")
 
     # -- ending
 

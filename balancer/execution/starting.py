@@ -105,6 +105,7 @@ def _start_move(at: _Start) -> Begun:
     _pass_the_gate(at, during)
     vm = at.cluster.vm(at.step.move.vm)
     _prepare(at, vm)
+    _heed_the_kill_file(at)
     entry = _reserve_and_write_down(at, vm)
     work = Migration(at.site, entry, at.limits)
     work.request()
@@ -123,6 +124,12 @@ def _prepare(at: _Start, vm: Vm) -> None:
         why = "; ".join(reasons)
         at.site.store.failures.put_off(setback_of(at.site, entry, prospect, why, at.limits))
         raise Refused(f"in prepare: {why}")
+
+
+def _heed_the_kill_file(at: _Start) -> None:
+    """Look for it once more: both ends were asked meanwhile, and the next thing touches the guest."""
+    if why_not := at.site.why_killed:
+        raise Refused(why_not)
 
 
 def _reserve_and_write_down(at: _Start, vm: Vm) -> JournalEntry:

@@ -130,10 +130,15 @@ def _stream(source: Connection, old: Any, target: Connection, new: Any, copied: 
     reading, writing = source.newStream(0), target.newStream(0)
     old.download(reading, 0, 0, 0)
     new.upload(writing, 0, 0, 0)
-    while data := reading.recv(CHUNK_BYTES):
-        sent = 0
-        while sent < len(data):
-            sent += writing.send(data[sent:])
-        copied(len(data))
+    try:
+        while data := reading.recv(CHUNK_BYTES):
+            sent = 0
+            while sent < len(data):
+                sent += writing.send(data[sent:])
+            copied(len(data))
+    except PlatformError:
+        for stream in (reading, writing):
+            stream.abort()  # a volume that is being written cannot be removed
+        raise
     reading.finish()
     writing.finish()

@@ -53,6 +53,7 @@ class RunningMigration:
         self._source, self._target, self._guest = source, target, guest
         self._from, self._to = links
         self._mends = mends
+        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"migration of {order.move.vm}", daemon=True)
 
     def start(self) -> None:
@@ -66,6 +67,10 @@ class RunningMigration:
     def restarts(self) -> bool:
         """Whether its guest is shut off on the way and started again, so that it still counts as one that runs."""
         return self.order.options.restart and self.is_running
+
+    def give_up(self) -> None:
+        """Stop moving a guest that is shut off, or is to be, where that is safe; it is started where it was."""
+        self._given_up.set()
 
     def measured(self, status: MigrationStatus) -> MigrationStatus:
         """Return a status with what the migration took, as far as that was measured."""
@@ -231,7 +236,7 @@ class RunningMigration:
     # -- shut off
 
     def _go_cold(self) -> None:
-        restart = Restart(self.order, self._guest.local_disks, self._source, self._target)
+        restart = Restart(self.order, self._guest.local_disks, self._source, self._target, self._given_up.is_set)
         restart.around(self._migrate)
         self.copied_mib = restart.copied_mib
         self.downtime_ms = restart.downtime_ms
