@@ -38,12 +38,12 @@ MOST_WAYS = 8_000  # of guests to hosts; with more of them only slots are counte
 
 
 def by_slots(units: Sequence[Sequence[Move]], seconds_of: SecondsOf, slots_per_host: int) -> float:
-    """Return the busiest host's summed durations / its slots, or the longest move.
+    """Return how long the busiest host needs for its own moves, or the longest move.
 
     A unit larger than the slots starts at once, and takes no more than all slots: its longest members count. One that
     takes all slots has the host for itself until its first slot is free: any other move comes before or after that.
     """
-    busy: dict[str, float] = defaultdict(float)
+    busy: dict[str, list[float]] = defaultdict(list)
     alone: dict[str, float] = defaultdict(float)  # how long some unit has all slots
     beside: dict[str, float] = defaultdict(float)  # the longest that may share the host
     longest = 0.0
@@ -56,13 +56,25 @@ def by_slots(units: Sequence[Sequence[Move]], seconds_of: SecondsOf, slots_per_h
             at[move.target].append(seconds)
         for host, taken in at.items():
             taken.sort(reverse=True)
-            busy[host] += sum(taken[:slots_per_host])
+            busy[host] += taken[:slots_per_host]
             exclusive = taken[slots_per_host - 1] if len(taken) >= slots_per_host else 0.0
             alone[host] += exclusive
             beside[host] = max(beside[host], taken[0] - exclusive)
-    return max(
-        [longest, *(busy[host] / slots_per_host for host in busy), *(alone[host] + beside[host] for host in busy)]
-    )
+    shared = (shared_out(taken, slots_per_host) for taken in busy.values())
+    return max([longest, *shared, *(alone[host] + beside[host] for host in busy)])
+
+
+def shared_out(seconds: Sequence[float], slots: int) -> float:
+    """Return how long moves that are not divided take at least on the slots of one host.
+
+        max( sum / slots,  the n + 1 shortest of the n * slots + 1 longest, for each n )
+
+    Of so many more than n to a slot, one slot has n + 1 at least.
+    """
+    longest_first = sorted(seconds, reverse=True)
+    rounds = range(1, (len(longest_first) - 1) // slots + 1)
+    in_one_slot = (sum(longest_first[n * slots - n : n * slots + 1]) for n in rounds)
+    return max([sum(seconds) / slots, *in_one_slot])
 
 
 def slots_at(units: Sequence[Sequence[Move]], slots_per_host: int) -> Mapping[str, int]:

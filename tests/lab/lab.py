@@ -159,7 +159,7 @@ class Lab:
         load_percent: int = 10,
         memory_mib: int = 96,
         vcpus: int = 1,
-        disk: Literal["shared", "local"] | None = None,
+        disk: guests.Disk | None = None,
         persistent: bool = True,
         autostart: bool = False,
         metadata: str = "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import inf
 from random import Random
 
@@ -10,7 +11,7 @@ import pytest
 from balancer.constraints import Headroom, Together
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
-from balancer.planning.least_time import by_slots
+from balancer.planning.least_time import by_slots, shared_out
 from balancer.planning.order import order
 from tests.drawing import cluster
 
@@ -137,10 +138,21 @@ def test_a_group_that_needs_all_slots_does_not_share_them_with_what_takes_long()
     assert (plan.seconds_at_least, plan.seconds) == (23.0, 23.0)  # until b is there, nobody else leaves
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_on_one_host_moves_are_not_divided_among_its_slots(seed: int) -> None:
+    rng = Random(seed)
+    seconds, slots = [float(rng.randint(1, 9)) for _ in range(rng.randint(1, 6))], rng.randint(1, 3)
+    best = inf
+    for way in product(range(slots), repeat=len(seconds)):
+        best = min(best, max(sum(s for s, slot in zip(seconds, way, strict=True) if slot == n) for n in range(slots)))
+    assert shared_out(seconds, slots) <= best
+    assert shared_out([4.0, 4.0, 4.0], 2) == 8.0 and shared_out([5.0, 4.0, 3.0, 3.0, 3.0], 2) == 9.0
+
+
 def test_a_group_that_starts_at_once_may_be_larger_than_the_slots() -> None:
     group, others = [Move(name, "h1", "h2") for name in "abc"], [[Move("d", "h1", "h3")], [Move("e", "h1", "h3")]]
     assert by_slots([group], lambda move: 5.0, 2) == 5.0
-    assert by_slots([[move] for move in group], lambda move: 5.0, 2) == 7.5
+    assert by_slots([[move] for move in group], lambda move: 5.0, 2) == 10.0
     assert by_slots([group, *others], lambda move: 5.0, 2) == 10.0
     drawn = cluster("h1 64: a=5 b=5 c=5 d=5 e=5 | h2 64: | h3 64:")
     together = Together(kind="together", vms=("a", "b", "c"))

@@ -82,7 +82,7 @@ class Restart:
             time.sleep(0.2)
 
     def _is_to_be_asked(self, asked_at: float | None) -> bool:
-        """One that was asked may yet follow, and has to be started then: given up, it is waited for and not asked again."""
+        """One that was asked may yet follow, and has to be started then: given up, it is waited for, no more."""
         if asked_at is None:
             self._stop_if_given_up()
             return True

@@ -1,0 +1,154 @@
+"""What the policy says of `migration:` is what QEMU does: seen in its monitor, on the wire and on the disks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import disks, network
+from .commands import LabError, run
+from .hosts import HERE
+from .lab import Lab
+from .product import Product
+from .test_interrupted import is_at_rest_on
+from .test_lab import disk_came_along
+from .test_stories import EVEN
+
+pytestmark = pytest.mark.lab
+
+MIB = 1024 * 1024
+CAPPED = 8.0  # MiB/s: slow enough to look into QEMU meanwhile
+
+
+@dataclass
+class Seen:
+    """What the source's QEMU said while a guest left it, and what the wire carried."""
+
+    capabilities: set[str] = field(default_factory=set)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    progress: dict[str, Any] = field(default_factory=dict)
+    connections: int = 0
+    target: str = ""
+    sent_mib: float = 0.0
+    readable: int = 0  # how often the guest's own words were read off the wire
+
+
+@pytest.fixture
+def product(lab: Lab, tmp_path: Path) -> Product:
+    product = Product(lab, tmp_path)
+    product.has_site()
+    return product
+
+
+def moved(product: Product, rules: str, **guest: Any) -> Seen:
+    """Let one acting cycle even out two guests under these rules, and look at the one that leaves."""
+    lab = product.lab
+    for name in ("web", "mail"):
+        lab.start_guest(name, "hv1", load_percent=20, **guest)
+    lab.wait_for_guests("web", "mail")
+    counters = {name: lab.counter(name) for name in ("web", "mail")}
+    product.has_policy(f"{EVEN}\nmigration: {{{rules}}}")
+    seen = Seen()
+    with (
+        listening(f"boot={counters['web'].boot_id[:13]}") as wire,
+        product.start("run", "--once", "--mode", "act") as it,
+    ):
+        while it.poll() is None:
+            look_into_qemu(lab, seen)
+            time.sleep(0.2)
+        said = it.stdout.read() if it.stdout else ""
+    (went,) = [name for name in counters if lab.where(name) != ["hv1"]]
+    seen.target = lab.where(went)[0]
+    assert it.returncode == 0 and is_at_rest_on(lab, went, seen.target, counters[went]), said
+    heard = {port: (int(size), int(found)) for port, size, found in map(str.split, wire)}
+    size, seen.readable = heard[seen.target]
+    seen.sent_mib = size / MIB
+    return seen
+
+
+@contextmanager
+def listening(text: str) -> Iterator[list[str]]:
+    """Listen on the switch while the block runs; the lines are there afterwards."""
+    command = ["ip", "netns", "exec", network.SWITCH, sys.executable, "-I", str(HERE / "wire.py"), text]
+    heard: list[str] = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield heard
+        heard += process.communicate()[0].splitlines()
+
+
+def look_into_qemu(lab: Lab, seen: Seen) -> None:
+    """Ask the QEMU of the guest that leaves hv1, if one does; what it said last before it was gone is kept."""
+    for name in ("web", "mail"):
+        try:
+            progress = ask_qemu(lab, name, "query-migrate")
+            if progress.get("status") != "active":
+                continue
+            seen.progress = progress
+            on = ask_qemu(lab, name, "query-migrate-capabilities")
+            seen.capabilities |= {each["capability"] for each in on if each["state"]}
+            seen.parameters = ask_qemu(lab, name, "query-migrate-parameters")
+            seen.connections = max(seen.connections, connections_between_qemus(lab))
+        except LabError:
+            continue  # it has arrived
+
+
+def ask_qemu(lab: Lab, name: str, question: str) -> Any:
+    return json.loads(lab.virsh("hv1", "qemu-monitor-command", name, json.dumps({"execute": question})))["return"]
+
+
+def connections_between_qemus(lab: Lab) -> int:
+    """Count the lines on which hv1 sends memory: to the ports that libvirt keeps for migrations."""
+    listed = run("ip", "netns", "exec", lab.host("hv1").namespace, "ss", "-Htn", "state", "established")
+    ports = [int(line.split()[3].rpartition(":")[2]) for line in listed.splitlines()]
+    return sum(49152 <= port < 49216 for port in ports)
+
+
+def test_one_connection_in_the_clear_as_fast_as_is_allowed(product: Product) -> None:
+    seen = moved(product, f"bandwidth_mib_per_s: {CAPPED}")
+    assert seen.parameters["max-bandwidth"] == CAPPED * MIB
+    assert seen.progress["ram"]["mbps"] == pytest.approx(CAPPED * 8 * MIB / 1e6, rel=0.2), seen.progress
+    assert (seen.connections, "multifd" in seen.capabilities, "xbzrle" in seen.capabilities) == (1, False, False)
+    assert seen.readable > 0, "what else is seen here of options that are on would prove nothing"
+
+
+def test_encrypted_nothing_of_a_guests_memory_is_read_off_the_wire(product: Product) -> None:
+    seen = moved(product, f"tls: true, bandwidth_mib_per_s: {CAPPED}")
+    assert seen.parameters["tls-creds"], seen.parameters
+    assert seen.sent_mib > 20 and seen.readable == 0
+
+
+def test_several_connections_carry_it_side_by_side(product: Product) -> None:
+    seen = moved(product, f"parallel: 3, bandwidth_mib_per_s: {CAPPED}")
+    assert "multifd" in seen.capabilities and seen.parameters["multifd-channels"] == 3
+    assert seen.connections == 4, "three for memory, one that leads"
+
+
+def test_compressed_pages_go_as_differences(product: Product) -> None:
+    seen = moved(product, f"compression: true, bandwidth_mib_per_s: {CAPPED / 2}")
+    assert "xbzrle" in seen.capabilities
+    print(seen.progress)
+    assert seen.progress["xbzrle-cache"]["pages"] > 0
+
+
+def test_of_a_disk_above_a_base_image_only_what_differs_is_sent(product: Product) -> None:
+    lab = product.lab
+    for host in lab.hosts:
+        disks.make_base(host)
+    seen = moved(product, "copy_storage: incremental", disk="above base")
+    assert seen.sent_mib < disks.BASE_MIB + 40
+    for name in ("web", "mail"):
+        copies = [host.name for host in lab.hosts if disks.above_base(host, name).exists()]
+        assert copies == lab.where(name)
+        if copies == [seen.target]:
+            here = disks.above_base(lab.host(seen.target), name)
+            assert here.stat().st_blocks * 512 < 2 * MIB
+            assert disk_came_along(lab, name, seen.target)
