@@ -14,7 +14,7 @@ from balancer.domain.site_file import SiteHost
 from balancer.errors import PlatformError
 from balancer.platforms.base import MigrationOrder
 from balancer.platforms.libvirt import restarting
-from balancer.platforms.libvirt.disks_moved import are_there, homeless, remove_disks, users_of
+from balancer.platforms.libvirt.disks_moved import are_there, described, homeless, make_place, remove_disks, users_of
 from balancer.platforms.libvirt.restarting import Restart
 
 libvirt = pytest.importorskip("libvirt")
@@ -264,6 +264,17 @@ def test_a_disk_that_something_else_needs_stays(hosts: dict[str, Host], needs: s
     with pytest.raises(PlatformError, match=f"{DISK} stays for"):
         move(hosts)
     assert "web.raw" in disks(hosts["hv1"])
+
+
+def test_a_disk_above_a_base_image_gets_a_place_above_the_same_base(hosts: dict[str, Host]) -> None:
+    source, target = hosts["hv1"], hosts["hv2"]
+    source.pool.add("above.qcow2", base="/srv/base.qcow2")
+    like = described(source, "/srv/above.qcow2", with_base=True)
+    assert "<backingStore><path>/srv/base.qcow2</path></backingStore>" in (like or "")
+    assert make_place(target, "hv2", "/srv/above.qcow2", like).path() == "/srv/above.qcow2"
+    assert "backingStore" not in (described(source, "/srv/above.qcow2") or "")
+    with pytest.raises(PlatformError, match="a file of that name is there already"):
+        make_place(target, "hv2", "/srv/above.qcow2", like)
 
 
 def test_what_needs_a_disk_is_named() -> None:
