@@ -127,6 +127,7 @@ def connections_between_qemus(lab: Lab) -> int:
     return sum(49152 <= port < 49216 for port in ports)
 
 
+@pytest.mark.long
 def test_one_connection_in_the_clear_as_fast_as_is_allowed(product: Product) -> None:
     seen = moved(product, f"bandwidth_mib_per_s: {CAPPED}")
     assert seen.parameters["max-bandwidth"] == CAPPED * MIB
@@ -135,18 +136,15 @@ def test_one_connection_in_the_clear_as_fast_as_is_allowed(product: Product) -> 
     assert seen.readable > 0, "what else is seen here of options that are on would prove nothing"
 
 
-def test_encrypted_nothing_of_a_guests_memory_is_read_off_the_wire(product: Product) -> None:
-    seen = moved(product, f"tls: true, bandwidth_mib_per_s: {CAPPED}")
+def test_encrypted_over_several_connections_nothing_of_its_memory_is_read_off_the_wire(product: Product) -> None:
+    seen = moved(product, f"tls: true, parallel: 3, bandwidth_mib_per_s: {CAPPED}")
     assert seen.parameters["tls-creds"], seen.parameters
+    assert "multifd" in seen.capabilities and seen.parameters["multifd-channels"] == 3
+    assert seen.connections == 4, "three for memory, one that leads"
     assert seen.sent_mib > 20 and seen.readable == 0
 
 
-def test_several_connections_carry_it_side_by_side(product: Product) -> None:
-    seen = moved(product, f"parallel: 3, bandwidth_mib_per_s: {CAPPED}")
-    assert "multifd" in seen.capabilities and seen.parameters["multifd-channels"] == 3
-    assert seen.connections == 4, "three for memory, one that leads"
-
-
+@pytest.mark.long
 def test_compressed_pages_go_as_differences(product: Product) -> None:
     """From the third pass on pages are known at the target."""
     seen = moved(product, f"compression: true, bandwidth_mib_per_s: {CAPPED / 2}", writes_mib=4)
@@ -154,6 +152,7 @@ def test_compressed_pages_go_as_differences(product: Product) -> None:
     assert 0 < seen.progress["xbzrle-cache"]["bytes"] < seen.progress["xbzrle-cache"]["pages"] * 4096, seen.progress
 
 
+@pytest.mark.long
 def test_of_a_disk_above_a_base_image_only_what_differs_is_sent(product: Product) -> None:
     lab = product.lab
     for host in lab.hosts:

@@ -178,6 +178,7 @@ def is_gone(pid: int) -> bool:
     return state_of(pid) in {"", "Z", "X"}
 
 
+@pytest.mark.long
 def test_a_leader_killed_in_mid_migration_and_a_store_that_goes_cost_nothing_but_time(lab: Lab, tmp_path: Path) -> None:
     """One migration outlives first the leader that began it and then the store, and is counted once."""
     with a_pair(lab, tmp_path, {"kilo": "hv1", "lima": "hv1", "mike": "hv1"}, slowly=SLOW) as pair:
@@ -200,7 +201,7 @@ def test_a_leader_killed_in_mid_migration_and_a_store_that_goes_cost_nothing_but
 
         pair.waits_for(pair.is_spread, 120, "spread over the hosts: the guests")
         assert pair.lived_on()
-        assert sorted(vm for _, _, vm in pair.sent()) == sorted({entry.step.vm for entry in pair.moves()})
+        assert sorted(vm for _, _, vm in pair.sent()) == sorted({entry.step.move.vm for entry in pair.moves()})
         assert len(pair.sent()) == len(pair.moves()) == 2, "a guest was sent off twice"
         assert {entry.state for entry in pair.moves()} == {EntryState.DONE}
         assert "Traceback" not in one.log + other.log
