@@ -95,12 +95,12 @@ def _agrees(seed: int) -> bool:
 
 
 def test_no_order_beats_the_bound_and_room_often_raises_it() -> None:
-    assert sum(_agrees(seed) for seed in range(250)) > 15
+    assert sum(_agrees(seed) for seed in range(250)) > 10
 
 
 @pytest.mark.long
 def test_the_same_on_many_more() -> None:
-    assert sum(_agrees(seed) for seed in range(1000, 6000)) > 300
+    assert sum(_agrees(seed) for seed in range(1000, 6000)) > 200
 
 
 def test_a_chain_of_guests_that_wait_for_each_other_takes_the_sum_of_their_times() -> None:
