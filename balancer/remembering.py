@@ -17,6 +17,7 @@ from balancer.stability.budget import HOUR
 from balancer.stability.cool_down import cooling_until
 from balancer.store import Store
 from balancer.store.audit import AuditLine
+from balancer.store.power_tests import TestResult
 from balancer.store.sightings import Sighting, Stray
 
 MISSED_AT_MOST = 3  # intervals without a look; what was wished for before may have come and gone meanwhile
@@ -24,6 +25,7 @@ BALANCER = "balancer"
 SOMEBODY = "somebody else"
 REPEATED_WITHIN = timedelta(days=1)
 REPEATED_OFTEN = 3
+TEST_PUT_OFF_FOR = timedelta(hours=12)  # so that one that is refused is tried again in the next night, not all night
 
 
 def recall(store: Store, policy: Policy, now: datetime, runners: Iterable[Runner], watching: bool) -> Memory:
@@ -32,7 +34,7 @@ def recall(store: Store, policy: Policy, now: datetime, runners: Iterable[Runner
     guests, hosts = _touched(store, "vm:"), _touched(store, "host:")
     since = now - timedelta(minutes=rules.no_return_minutes)
     held = Held.by(running)
-    spent = store.memory.spent_since(now - HOUR)
+    spent, tests = store.memory.spent_since(now - HOUR), list(store.power_tests.all().values())
     owed = [step for one in running for step in one.still_to_move()]
     # What an earlier run began and nobody has seen the end of is spent all the same.
     owed += [e.step for e in store.journal.unsettled() if e.step.is_move and e.id not in held.entries]
@@ -44,6 +46,10 @@ def recall(store: Store, policy: Policy, now: datetime, runners: Iterable[Runner
         came_from={left.subject.removeprefix("vm:"): left.source for left in store.memory.departures_since(since)},
         hosts_cooling_until=cooling_until(hosts, rules.host_cooldown_minutes, now),
         slept_today=store.journal.slept_since(now - timedelta(days=1)),
+        tests_put_off_until={
+            test.host: test.at + TEST_PUT_OFF_FOR for test in tests if test.result is TestResult.FAILED
+        },
+        tests_unfinished=frozenset(test.host for test in tests if test.result is TestResult.UNFINISHED),
         held_vms=held.vms,
         held_hosts=held.hosts,
         moves_spent=spent.moves + len(owed),

@@ -49,7 +49,7 @@ def status(
 
 def _known_of(store: Store, name: str, said: str, answers: bool) -> HostPower:
     """Put beside what is seen of a host what is remembered of it."""
-    marks, last = store.marks.of(name), store.journal.last_switched(name)
+    marks, last, test = store.marks.of(name), store.journal.last_switched(name), store.power_tests.all().get(name)
     return HostPower(
         host=name,
         bmc_says=said,
@@ -62,6 +62,9 @@ def _known_of(store: Store, name: str, said: str, answers: bool) -> HostPower:
         last_at=(last.settled_at or last.at) if last else None,
         quarantined_since=marks.quarantine.since if marks.quarantine else None,
         quarantined_why=marks.quarantine.why if marks.quarantine else "",
+        tested_at=test.at if test else None,
+        test_result=test.result if test else "",
+        test_words=test.words if test else "",
     )
 
 

@@ -135,6 +135,7 @@ class Host(Value):
     quarantined: str | None = Field(
         default=None, description="why it left the power scheme: it is woken only where no other host can be"
     )
+    switchable: Flag = Field(default=False, description="the site file names a BMC, or another way to switch its power")
     wake_proven_at: Moment | None = None
     asleep_by_us: Flag = False
     boot_seconds_seen: Amount | None = Field(default=None, description="how long it took to wake, as measured")

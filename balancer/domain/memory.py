@@ -24,6 +24,12 @@ class Memory(Value):
     came_from: dict[str, str] = Field(default={}, description="hosts that guests left a short while ago, by Vm.key")
     hosts_cooling_until: dict[str, Moment] = Field(default={}, description="hosts switched a short while ago")
     slept_today: dict[str, Count] = Field(default={}, description="how often hosts were put to sleep in 24 hours")
+    tests_put_off_until: dict[str, Moment] = Field(
+        default={}, description="hosts whose power test failed or was refused, until when no other begins"
+    )
+    tests_unfinished: frozenset[str] = Field(
+        default=frozenset(), description="hosts that a power test switched off and nobody has seen return"
+    )
     held_vms: frozenset[str] = Field(default=frozenset(), description="by name: a running plan moves them")
     held_hosts: frozenset[str] = Field(
         default=frozenset(), description="by name: a running plan wakes, empties or switches them"

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from balancer.domain.conflict import Conflict
 from balancer.domain.migration import PLAIN, MigrationKind, MigrationOptions
 from balancer.domain.placement import Move
-from balancer.domain.value import Amount, Count, Moment, Name, Value
+from balancer.domain.value import Amount, Count, Flag, Moment, Name, Value
 from balancer.domain.violation import Unit
 
 PLAN_SCHEMA: Final = "balancer.plan/1"
@@ -81,6 +81,8 @@ class Because(StrEnum):
     IS_WOKEN = "is_woken"
     NOT_NEEDED = "not_needed"
     SOLVER_STOPPED = "solver_stopped"
+    DID_NOT_RETURN = "did_not_return"
+    TEST_WAITS = "test_waits"
 
     @property
     def sentence(self) -> str:
@@ -129,6 +131,8 @@ _SENTENCES: dict[Because, str] = {
     Because.IS_WOKEN: "the plan wakes it",
     Because.NOT_NEEDED: "is asleep, and its room is not needed",
     Because.SOLVER_STOPPED: "the best plan found so far: thinking about it was cut short",
+    Because.DID_NOT_RETURN: "its room is not counted on until somebody has looked",
+    Because.TEST_WAITS: "its power test is due and waits",
 }
 
 
@@ -186,6 +190,7 @@ class Step(Value):
     why_so: str = Field(default="", description="why it is moved in this way; empty for a plain live migration")
     host: str | None = None
     how: Literal["soft", "hard"] | None = None
+    test: Flag = Field(default=False, description="of a power test: what goes off returns, whatever happens meanwhile")
     seconds: Amount = 0.0
     downtime_ms: Amount = 0.0
     memory_mib: Amount = 0.0
@@ -247,6 +252,7 @@ class Summary(Value):
     hosts_on_after: Count = 0
     hosts_to_sleep: tuple[str, ...] = ()
     hosts_to_wake: tuple[str, ...] = ()
+    hosts_to_test: tuple[str, ...] = Field(default=(), description="switched off and on to prove that they wake")
     imbalance_before: Imbalance = Imbalance()
     imbalance_after: Imbalance = Imbalance()
     watts_before: Amount = 0.0
@@ -303,8 +309,8 @@ class Plan(Value):
 
     def wake_ups(self) -> Plan:
         """Return the part of the plan that wakes hosts: it depends on nothing else, and may overtake a long plan."""
-        steps = tuple(step for step in self.steps if step.is_waking)
-        summary = self.summary.model_copy(update={"moves": 0, "hosts_to_sleep": ()})
+        steps = tuple(step for step in self.steps if step.is_waking and not step.test)
+        summary = self.summary.model_copy(update={"moves": 0, "hosts_to_sleep": (), "hosts_to_test": ()})
         return self.model_copy(update={"id": f"{self.id}-wake", "steps": steps, "summary": summary})
 
     def step(self, step_id: str) -> Step:

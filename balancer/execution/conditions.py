@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import HostState
@@ -16,6 +17,18 @@ from balancer.execution.limits import Limits
 from balancer.power.base import PowerState
 from balancer.store.journal import JournalEntry
 from balancer.store.marks import HostMarks
+
+
+class Testing(StrEnum):
+    """Whose power test a shutdown is part of.
+
+    A person's finds out whose BMC it is and whether the host wakes, so it needs neither proven; a BMC that is known to
+    be another host's stops it too. One that begins by itself finds out the latter alone: a BMC that may be another
+    host's is tried by a person first.
+    """
+
+    BY_A_PERSON = "by a person"
+    BY_ITSELF = "by itself"
 
 
 @dataclass(frozen=True)
@@ -35,18 +48,42 @@ Condition = Callable[[Case], str]
 
 
 def reasons_against_power_off(
-    site: ActingSite, host: str, cluster: Cluster, limits: Limits, testing: bool = False
+    site: ActingSite, host: str, cluster: Cluster, limits: Limits, testing: Testing | None = None
 ) -> list[str]:
     """Say everything that speaks against switching a host off now; empty where nothing does.
 
-    `cluster` is a look that was taken a moment ago. A test finds out whose BMC it is and whether it wakes, so it needs
-    neither proven; a BMC that is known to be another host's stops a test too.
+    `cluster` is a look that was taken a moment ago.
     """
+    return _unmet(ALWAYS + _TRUST[testing], site, host, cluster, limits)
+
+
+def reasons_against_testing(site: ActingSite, host: str, cluster: Cluster, limits: Limits) -> list[str]:
+    """Say what speaks against a power test before the host is emptied for it; its guests do not."""
+    return _unmet(BEFORE_IT_IS_EMPTIED + _TRUST[Testing.BY_ITSELF], site, host, cluster, limits)
+
+
+def bmc_fails(site: ActingSite, host: str, cluster: Cluster, limits: Limits) -> bool:
+    """Whether a BMC is of no use for its host: it cannot be asked, or is not proven to be its own."""
+    return bool(_unmet((bmc_sees_it_on, bmc_is_its_own), site, host, cluster, limits))
+
+
+def _unmet(
+    conditions: tuple[Condition, ...], site: ActingSite, host: str, cluster: Cluster, limits: Limits
+) -> list[str]:
     if not cluster.has_host(host):
         return [f"{host} is not known to the platform"]
     case = Case(site, host, cluster, limits, site.store.marks.of(host), site.store.journal.unsettled())
-    conditions = ALWAYS + (WHEN_TESTING if testing else WHEN_PROVEN)
-    return [reason for condition in conditions if (reason := condition(case))]
+    return _each_cause_once(reason for condition in conditions if (reason := condition(case)))
+
+
+def _each_cause_once(reasons: Iterable[str]) -> list[str]:
+    """Leave out what only says again, in other words, what was said before: a silent BMC meets two conditions."""
+    said: list[str] = []
+    for reason in reasons:
+        cause = reason.partition(": ")[2]
+        if not (cause and any(cause in before for before in said)):
+            said.append(reason)
+    return said
 
 
 def may_sleep(case: Case) -> str:
@@ -173,5 +210,17 @@ ALWAYS: tuple[Condition, ...] = (
     defines_no_shut_off_guest,
     hypervisor_lists_nothing,
 )
-WHEN_PROVEN: tuple[Condition, ...] = (is_not_drained, bmc_is_its_own, is_not_quarantined, wake_is_proven)
-WHEN_TESTING: tuple[Condition, ...] = (bmc_is_not_anothers,)
+BEFORE_IT_IS_EMPTIED: tuple[Condition, ...] = (
+    may_sleep,
+    not_too_many_asleep,
+    hypervisor_answers,
+    nothing_is_in_doubt,
+    no_open_step,
+    bmc_sees_it_on,
+)
+_WHEN_KNOWN: tuple[Condition, ...] = (is_not_drained, bmc_is_its_own, is_not_quarantined)
+_TRUST: dict[Testing | None, tuple[Condition, ...]] = {
+    None: (*_WHEN_KNOWN, wake_is_proven),
+    Testing.BY_ITSELF: _WHEN_KNOWN,
+    Testing.BY_A_PERSON: (bmc_is_not_anothers,),
+}

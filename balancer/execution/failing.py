@@ -12,6 +12,7 @@ from balancer.errors import Prospect
 from balancer.execution.acting_site import ActingSite
 from balancer.execution.limits import Limits
 from balancer.execution.report import Ending, Result
+from balancer.execution.testing import found_out
 from balancer.platforms.base import MigrationStatus
 from balancer.store.endings import Consequences
 from balancer.store.failures import Failure, Setback, Shunned
@@ -42,7 +43,8 @@ def consequences(site: ActingSite, entry: JournalEntry, ending: Ending, limits: 
         arrived = Sighting(entry.vm_id or step.move.vm, step.move.target, site.now) if step.is_move else None
         came_from = step.move.source if step.is_move else ""
         past = past_of(site, entry, ending.measured, limits)
-        return Consequences(touched=subject, mib=mib, came_from=came_from, arrived=arrived, past=past)
+        tested = found_out(site, entry, ending)
+        return Consequences(touched=subject, mib=mib, came_from=came_from, arrived=arrived, past=past, tested=tested)
     return Consequences(
         touched=subject,
         failed=True,
@@ -51,6 +53,7 @@ def consequences(site: ActingSite, entry: JournalEntry, ending: Ending, limits: 
         setback=setback_of(site, entry, failure.prospect, ending.detail, limits) if failure and step.is_move else None,
         shunned=_shunned_after(site, failure, limits),
         halt=_halt_after(site, failure, limits),
+        tested=found_out(site, entry, ending),
     )
 
 

@@ -65,8 +65,20 @@ def _explained(site: ActingSite, seen: Cluster, known: Glance) -> dict[str, Host
             to_ask.append(name)
     found |= _seen_by_their_bmc(site, seen, known.marks, to_ask)
     return found | {
-        name: HostState.MAINTENANCE for name in silent if name not in found and _is_worked_on(seen, known.drains, name)
+        name: HostState.MAINTENANCE
+        for name in silent
+        if name not in found and (_is_worked_on(seen, known.drains, name) or _did_not_return(seen, known.marks, name))
     }
+
+
+def _did_not_return(seen: Cluster, marks: Mapping[str, HostMarks], name: str) -> bool:
+    """Whether a host is silent because it failed to wake: empty when put to sleep, told by an alarm.
+
+    Everything is known of it that matters to the others: no guest, no room. One broken server keeps no cluster awake.
+    """
+    known = marks.get(name)
+    failed = known is not None and known.asleep_by_us and known.quarantine is not None
+    return failed and not seen.active_on(name)
 
 
 def _is_worked_on(seen: Cluster, drains: Mapping[str, Drain], name: str) -> bool:
@@ -115,6 +127,7 @@ def _remembered(site: ActingSite, host: Host, marks: HostMarks, states: Mapping[
     }
     if entry is not None:
         changes |= {"may_sleep": entry.may_sleep, "sleep_blocked_by": _sleep_blocked_by(site, marks)}
+        changes["switchable"] = site.switch_of(host.name) is not None
     if host.name in states:
         changes |= {"state": states[host.name], "cpu_used_cores": 0.0, "memory_used_mib": 0.0}
     if marks.boot_seconds is not None:

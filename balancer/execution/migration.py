@@ -51,6 +51,11 @@ class Migration:
         else:
             self._enter(Phase.TRANSFER)
 
+    @property
+    def needs_us(self) -> bool:
+        """Whether it ends well only if we do something yet; what two hypervisors copy between them goes on alone."""
+        return self._order.kind != "live" or self._order.options.post_copy
+
     def give_up(self, why: str) -> None:
         """Ask for its end because a person wants it. One that cannot be asked now is asked again at the next poll."""
         if not self._abort and not ask_to_stop(self._site, self._order):

@@ -11,7 +11,7 @@ from balancer.domain.plan import Action, Step
 from balancer.domain.units import in_words
 from balancer.errors import PowerError
 from balancer.execution.acting_site import ActingSite
-from balancer.execution.conditions import reasons_against_power_off
+from balancer.execution.conditions import Testing, reasons_against_power_off
 from balancer.execution.identity import identity_now
 from balancer.execution.limits import Limits
 from balancer.execution.looking import look
@@ -22,6 +22,7 @@ from balancer.execution.work import Work, power_state
 from balancer.power.base import PowerState, PowerSwitch
 from balancer.store.journal import JournalEntry
 from balancer.store.marks import IdentityProof, ProofMethod
+from balancer.store.power_tests import TestRecord, TestResult
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ def prove_power(
     Everything that speaks against switching it off speaks against the test, except what the test is to prove. It takes
     minutes; `meanwhile` is done at each look, such as to renew a lease that would run out with the host switched off.
     """
-    return _Test(site, host, limits or Limits(), meanwhile).run()
+    test = _Test(site, host, limits or Limits(), meanwhile).run()
+    result = TestResult.PASSED if test.passed else TestResult.FAILED
+    site.store.power_tests.note(TestRecord(host, site.now, result, test.words))
+    return test
 
 
 class _Failed(Exception):
@@ -70,8 +74,13 @@ class _Test:
             boot_seconds = self._on(switch, witnesses)
         except _Failed as why:
             self._open_again_unless(was_closed)
-            return PowerTest(self._host, False, str(why))
+            return PowerTest(self._host, False, self._short(str(why)))
         return self._remember(switch, boot_seconds)
+
+    def _short(self, words: str) -> str:
+        """Leave out which host it is and how to test it: who reads this has just typed both."""
+        words = words.removeprefix(f"{self._host} ").replace(f", then balancer power test {self._host}", "")
+        return words.replace(f"; balancer power test {self._host}", "")
 
     def _open_again_unless(self, was_closed: bool) -> None:
         """Open the host again if the test did nothing to it."""
@@ -80,7 +89,7 @@ class _Test:
             self._site.store.marks.uncordon(self._host)
 
     def _allowed_switch(self) -> PowerSwitch:
-        reasons = reasons_against_power_off(self._site, self._host, look(self._site), self._limits, testing=True)
+        reasons = reasons_against_power_off(self._site, self._host, look(self._site), self._limits, Testing.BY_A_PERSON)
         switch = self._site.switch_of(self._host)
         if reasons or switch is None:
             raise _Failed("; ".join(reasons))

@@ -167,8 +167,8 @@ class Runner:
             if each.work.entry.id in wanted:
                 asked = wanted[each.work.entry.id]
                 each.work.give_up(f"given up on request of {asked.who}: {asked.why}")
-            elif self._abort:
-                each.work.give_up(f"given up: {self._abort}")
+            elif self._abort or (killed and each.work.needs_us):
+                each.work.give_up(f"given up: {self._abort or killed}")
 
     # -- ending
 
@@ -203,7 +203,7 @@ class Runner:
                 self._end(step, Ending(Result.SKIPPED, "it waits for steps that wait for it"))
 
     def _why_hopeless(self, step: Step) -> str:
-        if self._stop:
+        if self._stop and not self._is_owed(step):
             return self._stop
         if not step.is_waking and (self._held or self._plan.refused):
             return self._held or self._plan.refused
@@ -213,6 +213,13 @@ class Runner:
             if need in self._outcomes and self._outcomes[need].result is not Result.DONE:
                 return f"it depends on {need}, which was {self._outcomes[need].result}"
         return ""
+
+    def _is_owed(self, step: Step) -> bool:
+        """Whether a step brings back a host that a power test has switched off: a stop does not leave it so."""
+        if not (step.test and step.is_waking) or self._has_let_go or self._site.why_killed or not self._site.may_act:
+            return False
+        offs = [each.id for each in self._plan.steps if each.action is Action.POWER_OFF and each.host == step.host]
+        return any(off in self._running or off in self._done for off in offs)
 
     def _open_what_was_closed_in_vain(self) -> None:
         """Lift this plan's cordons from hosts that were never asked to shut down, unless they are to be emptied yet."""
@@ -235,8 +242,8 @@ class Runner:
         limits = self._limits_at(self._site.now)
         if limits.stopped:
             self.stop(limits.stopped)
-            return
-        if self._moves_in_flight() >= limits.concurrent and all(step.is_move for step in ready):
+            ready = [step for step in ready if self._is_owed(step)]
+        if all(step.is_move for step in ready) and (not ready or self._moves_in_flight() >= limits.concurrent):
             return  # a look would change nothing: no move may begin before one has ended
         known = self._site.store.glance(self._site.now)
         cluster, reserved = look_knowing(self._site, known), known_of(known.reserved)
@@ -273,7 +280,7 @@ class Runner:
             self._wait(step, str(why))
             return None
         except Refused as why:
-            self._end(step, Ending(Result.REFUSED, str(why)))
+            self._end(step, Ending(Result.REFUSED, str(why), why.alarm))
             return None
         del self._pending[step.id]
         if step.is_move:

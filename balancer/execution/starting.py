@@ -13,7 +13,7 @@ from balancer.domain.violation import Violation
 from balancer.domain.vm import Vm
 from balancer.errors import PlatformError, Prospect
 from balancer.execution.acting_site import ActingSite
-from balancer.execution.conditions import reasons_against_power_off
+from balancer.execution.conditions import Testing, bmc_fails, reasons_against_power_off, reasons_against_testing
 from balancer.execution.failing import setback_of
 from balancer.execution.identity import prove_identity
 from balancer.execution.limits import Limits
@@ -22,6 +22,7 @@ from balancer.execution.migration import TIME_TO_ABORT_SECONDS, Migration, order
 from balancer.execution.power_off import ShuttingDown
 from balancer.execution.power_on import Waking, reasons_against_power_on
 from balancer.execution.rechecks import why_not_move
+from balancer.execution.testing import put_off
 from balancer.execution.work import Work
 from balancer.store.journal import JournalEntry
 from balancer.store.reservations import Claim, Overbooked, Reservation
@@ -33,7 +34,11 @@ Gate = Callable[[Cluster, Cluster], Sequence[Violation]]
 
 
 class Refused(Exception):
-    """The world is not as the plan took it to be."""
+    """The world is not as the plan took it to be; an alarm wants a person."""
+
+    def __init__(self, why: str, alarm: bool = False) -> None:
+        super().__init__(why)
+        self.alarm = alarm
 
 
 class Waits(Exception):
@@ -100,6 +105,7 @@ def _start_move(at: _Start) -> Begun:
     _pass_the_gate(at, during)
     vm = at.cluster.vm(at.step.move.vm)
     _prepare(at, vm)
+    _heed_the_kill_file(at)
     entry = _reserve_and_write_down(at, vm)
     work = Migration(at.site, entry, at.limits)
     work.request()
@@ -118,6 +124,12 @@ def _prepare(at: _Start, vm: Vm) -> None:
         why = "; ".join(reasons)
         at.site.store.failures.put_off(setback_of(at.site, entry, prospect, why, at.limits))
         raise Refused(f"in prepare: {why}")
+
+
+def _heed_the_kill_file(at: _Start) -> None:
+    """Look for it once more: both ends were asked meanwhile, and the next thing touches the guest."""
+    if why_not := at.site.why_killed:
+        raise Refused(why_not)
 
 
 def _reserve_and_write_down(at: _Start, vm: Vm) -> JournalEntry:
@@ -183,9 +195,12 @@ def _pass_the_gate(at: _Start, during: Cluster, at_rest: bool = False) -> None:
 def _start_power_off(at: _Start) -> Begun:
     asleep = at.cluster.with_hosts(HostState.STANDBY, at.host) if at.cluster.has_host(at.host) else at.cluster
     _pass_the_gate(at, asleep, at_rest=True)
-    reasons = reasons_against_power_off(at.site, at.host, at.cluster, at.limits)
+    testing = Testing.BY_ITSELF if at.step.test else None
+    reasons = reasons_against_power_off(at.site, at.host, at.cluster, at.limits, testing)
     switch = at.site.switch_of(at.host)
     if reasons or switch is None:
+        if at.step.test:
+            put_off(at.site, at.host, "; ".join(reasons))
         raise Refused(f"{at.host} keeps its power: {'; '.join(reasons)}")
     prove_identity(at.site, at.host)
     work = ShuttingDown(at.site, at.site.write_down(at.step, at.plan_id), switch, at.limits)
@@ -207,11 +222,25 @@ def _start_waiting(at: _Start) -> Begun:
 
 
 def _start_cordon(at: _Start) -> Begun:
+    if at.step.test and at.step.action is Action.CORDON:
+        _refuse_a_test_in_vain(at)
     work = Marking(at.site, at.site.write_down(at.step, at.plan_id), at.host)
     work.request()
     known = at.cluster.has_host(at.host)
     closed = at.step.action is Action.CORDON
     return Begun(work, at.cluster.with_host(at.host, cordoned=closed) if known else at.cluster)
+
+
+def _refuse_a_test_in_vain(at: _Start) -> None:
+    """Ask a BMC and look for all else that would refuse a power test, before the host is emptied for it."""
+    reasons = reasons_against_testing(at.site, at.host, at.cluster, at.limits)
+    if not reasons:
+        return
+    why, is_failed = "; ".join(reasons), bmc_fails(at.site, at.host, at.cluster, at.limits)
+    if is_failed:
+        at.site.store.marks.quarantine(at.host, f"its power test failed: {why}", at.now)
+    put_off(at.site, at.host, why)
+    raise Refused(why, alarm=is_failed)
 
 
 _STARTS: dict[Action, Callable[[_Start], Begun]] = {

@@ -13,6 +13,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import structlog
+
+log = structlog.get_logger()
 
 SUBJECT: Final = "subject"
 MEASURES: Final = ("cpu_cores", "memory_mib", "wait_share", "cpu_cores_p95", "cpu_cores_max", "samples")
@@ -47,8 +50,12 @@ def pack(page: pd.DataFrame) -> bytes:
 
 
 def unpack(packed: bytes) -> pd.DataFrame:
-    """Return the page that was packed."""
-    raw = zlib.decompress(packed)
+    """Return the page that was packed. One that is damaged is empty: a gap, and gaps count as busy."""
+    try:
+        raw = zlib.decompress(packed)
+    except zlib.error as failed:
+        log.warning("a page of the history is damaged and counts as a gap; is the disk sound?", cause=str(failed))
+        raw = b""
     rows = len(raw) // _BYTES_PER_READING
     columns, place = {}, 0
     for name, dtype in _LAYOUT:

@@ -6,29 +6,25 @@ it *together with every arrival that was started before it*. So any executor tha
 whatever else it does sooner or later: in each state the latest-ordered arrival at a pool has brought its departures
 with it, and all other arrivals there were counted when those departures were chosen.
 
-A deadlock (two guests that want each other's place) is broken by a hop over a third host; where there is none the move
-is dropped, and the plan says so.
+A deadlock (guests that want each other's places) is broken by a hop over a third host; where there is none the moves
+that are stuck are dropped, and the plan says so.
 """
 
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from random import Random
 
-from balancer.domain.cluster import Cluster
-from balancer.domain.host import MEMORY
 from balancer.domain.placement import Move
-from balancer.domain.shapes import AllowedHosts, Shape
-from balancer.domain.vm import Movable
-from balancer.planning.least_time import MOST_WAYS, Room, by_slots
-from balancer.planning.pools import Demand, PoolId, Pools
+from balancer.planning.ground import Ground, Unit
+from balancer.planning.least_time import by_slots
+from balancer.planning.pools import Amounts, Demand, PoolId
 
-SecondsOf = Callable[[Move], float]
-Unit = tuple[Move, ...]
-"""Moves that start one right after the other: a guest alone, or a group that has to stay together."""
+MOST_LOOKED_AT = 12  # of the line, for one that waits for room alone
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Moves in the order of their start; what found no safe order; how long it takes and how short it could be."""
+    """Moves in the order of their start, what found no safe order, how long it takes and how short it could be."""
 
     timed: tuple[Timed, ...] = ()
     dropped: tuple[Move, ...] = ()
@@ -54,35 +50,32 @@ class Schedule:
 
 
 class Desk:
-    """The scheduler's state while it works."""
+    """The scheduler's state while it works, for one schedule."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        shapes: Sequence[Shape],
-        seconds_of: SecondsOf,
-        slots: int,
-        slots_at: Mapping[str, int],
-        ready_after: Mapping[str, float],
-        leaving_hosts: frozenset[str],
-    ) -> None:
-        self.cluster, self.seconds_of, self.ready_after = cluster, seconds_of, ready_after
-        self.slots, self.slots_at = slots, slots_at
-        self.pools = Pools(cluster, shapes)
-        self.came: dict[PoolId, float] = defaultdict(float)  # all that was ever started towards a pool
-        self.room = [limit - level for level, limit in zip(self.pools.level, self.pools.limit, strict=True)]
-        self.left: dict[PoolId, list[tuple[int, float]]] = defaultdict(list)  # departures that have ended, in order
-        self.allowed = _allowed(shapes)
-        self.leaving_hosts = leaving_hosts
-        self.timed: list[Timed] = []
-        self.running: list[tuple[float, int, Demand]] = []
-        self.busy: dict[str, int] = defaultdict(int)
-        self.hopped: dict[str, int] = {}  # guest -> the place of its hop in the list
-        self.dropped: list[Move] = []
-        self.time = 0.0
-        self.patience = 0
-        self.detours: Mapping[str, str] = {}
-        self.wanted: dict[str, Move] = {}
+    def __init__(self, ground: Ground, luck: Random | None = None, eagerness: float = 0.0) -> None:
+        """Take luck to choose among hops that would do; without it the guest with the least memory hops.
+
+        eagerness: how often guests hop to let others in although something still runs
+        """
+        self._ground, self._luck, self._eagerness = ground, luck, eagerness
+        self._is_careless = luck is None or luck.random() < 0.5
+        self._pools = ground.pools.anew()
+        self._came: dict[PoolId, float] = defaultdict(float)  # all that was ever started towards a pool
+        self._room = [limit - level for level, limit in zip(self._pools.level, self._pools.limit, strict=True)]
+        self._left: dict[PoolId, list[tuple[int, float]]] = defaultdict(list)  # departures that have ended, in order
+        self._timed: list[Timed] = []
+        self._running: list[tuple[float, int, Demand]] = []
+        self._busy: dict[str, int] = defaultdict(int)
+        self._hopped: dict[str, int] = {}  # guest -> the place of its hop in the list
+        self._dropped: list[Move] = []
+        self._time = 0.0
+        self._waking = sorted((moment, host) for host, moment in ground.ready_after.items() if moment > 0)
+        self._waiting: dict[int, Unit] = {}  # by place in the line
+        self._line: list[int] = []  # of those who wait, the most urgent first
+        self._concerned: dict[str | PoolId, set[int]] = defaultdict(
+            set
+        )  # who needs a slot on a host, or room in a pool
+        self._patience = 0
 
     def schedule(self, units: Sequence[Unit], patience: int = 0, detours: Mapping[str, str] | None = None) -> Schedule:
         """Start the first of the units that can, over and over.
@@ -90,170 +83,227 @@ class Desk:
         patience: so many of the first that cannot start keep others off their targets
         detours:  guests that go over another host first, to make room where they are
         """
-        self.patience, self.detours = patience, detours or {}
-        wanted = [move for unit in units for move in unit]
-        self.wanted = {move.vm: move for move in wanted}
-        waiting = [tuple(self._first_leg(move) for move in unit) for unit in units]
-        while waiting or self.running:
-            waiting = self._start_what_can(waiting)
-            if self.running:
-                waiting = [*self._end_next(), *waiting]
-            elif waiting and not self._wait_for_a_host(waiting):
-                waiting = self._break_deadlock(waiting)
-        lost = set(self.dropped)
-        kept = [[move for move in unit if move not in lost] for unit in units]
-        at_least = by_slots(kept, self.seconds_of, self.slots)
-        finish = max((timed.end for timed in self.timed), default=0.0)
-        return Schedule(tuple(self.timed), tuple(self.dropped), finish, at_least)
-
-    def with_room(self, units: Sequence[Unit], schedule: Schedule) -> Schedule:
-        """Return a schedule whose bound knows room, asked at a desk at which nothing was scheduled yet."""
-        lost = set(schedule.dropped)
-        kept = [move for unit in units for move in unit if move not in lost]
-        if len(kept) * len(self.cluster.hosts) > MOST_WAYS:
-            return schedule
-        ways = {m.vm: [h.name for h in self.cluster.hosts if self._may_hop_over(m, h.name)] for m in kept}
-        room = Room(self.pools, kept, self.seconds_of, self.slots_at, ways, self.ready_after)
-        return replace(schedule, seconds_at_least=max(schedule.seconds_at_least, room.at_least()))
-
-    def hosts_to_hop_over(self, move: Move) -> list[str]:
-        """Return the hosts over which a guest may go, those with the most free memory first."""
-        over = [host.name for host in self.cluster.hosts if self._may_hop_over(move, host.name)]
-        return sorted(over, key=lambda host: (-self.pools.free_on(host).get(MEMORY, 0.0), host))
-
-    def _first_leg(self, move: Move) -> Move:
-        return replace(move, target=self.detours.get(move.vm, move.target))
-
-    def _start_what_can(self, waiting: list[Unit]) -> list[Unit]:
-        still = self._start_but(waiting, self.patience)
-        return still if self.running or not self.patience else self._start_but(still, 0)
-
-    def _start_but(self, waiting: list[Unit], patience: int) -> list[Unit]:
-        still: list[Unit] = []
-        kept_free: set[str] = set()
-        full = self._full()
-        for unit in waiting:
-            if len(unit) == 1 and (unit[0].source in full or unit[0].target in full):  # most units, most of the time
-                starts = False
+        self._patience, detours = patience, detours or {}
+        for place, unit in enumerate(units):
+            self._queue(place, tuple(replace(move, target=detours.get(move.vm, move.target)) for move in unit))
+        self._start_what_can(self._line)
+        while self._waiting or self._running:
+            if self._running or self._waking:
+                self._start_what_can(self._next_event())
+                self._make_room_early()
+            elif not (hops := self._ways_out()):
+                self._drop_all()
             else:
-                starts = kept_free.isdisjoint(move.target for move in unit) and self._may_start(unit)
-            if starts:
-                for move in unit:
-                    self._start(move, unit[0].vm, move.target != self.wanted[move.vm].target)
-                full = self._full()
-                continue
-            if len(still) < patience:
-                kept_free |= {move.target for move in unit}
-            still.append(unit)
-        return still
+                self._start_hop(*hops[0])
+        lost = set(self._dropped)
+        kept = [[move for move in unit if move not in lost] for unit in units]
+        at_least = by_slots(kept, self._ground.seconds_of, self._ground.slots)
+        finish = max((timed.end for timed in self._timed), default=0.0)
+        return Schedule(tuple(self._timed), tuple(self._dropped), finish, at_least)
 
-    def _full(self) -> set[str]:
-        """Return the hosts that have no slot left for one more."""
-        return {host for host, busy in self.busy.items() if busy >= max(self.slots, 1)}
+    # -- the line of those who wait
+
+    def _queue(self, place: int, unit: Unit) -> None:
+        self._waiting[place] = unit
+        insort(self._line, place)
+        for need in self._needs(unit):
+            self._concerned[need].add(place)
+
+    def _unqueue(self, place: int) -> Unit:
+        unit = self._waiting.pop(place)
+        del self._line[bisect_left(self._line, place)]
+        for need in self._needs(unit):
+            self._concerned[need].discard(place)
+        return unit
+
+    def _needs(self, unit: Unit) -> Iterator[str | PoolId]:
+        for move in unit:
+            yield move.source
+            yield move.target
+        yield from self._ground.demand(unit).takes
+
+    # -- starting and ending
+
+    def _start_what_can(self, places: Iterable[int]) -> None:
+        """Try those of the line for whom something has changed; where nothing runs, everybody without patience."""
+        self._start_of(places, self._patience)
+        if not self._running and self._patience:
+            self._start_of(self._line, 0)
+
+    def _start_of(self, places: Iterable[int], patience: int) -> None:
+        ahead = sorted(places)
+        while ahead:
+            place = heapq.heappop(ahead)
+            unit = self._waiting.get(place)
+            if unit is None or not self._may_start(unit) or self._is_kept_off(place, unit, patience):
+                continue
+            was_first = patience > 0 and place in self._line[:patience]
+            self._start_unit(place)
+            if was_first:  # it keeps nobody off any more
+                for target in {move.target for move in unit}:
+                    for other in self._concerned[target]:
+                        heapq.heappush(ahead, other)
+
+    def _is_kept_off(self, place: int, unit: Unit, patience: int) -> bool:
+        first = [other for other in self._line[:patience] if other < place]
+        kept_free = {move.target for other in first for move in self._waiting[other]}
+        return any(move.target in kept_free for move in unit)
 
     def _may_start(self, unit: Unit) -> bool:
+        busy, slots, ready_after = self._busy, self._ground.slots, self._ground.ready_after
+        if len(unit) == 1:  # most units, most of the time
+            move = unit[0]
+            if busy[move.source] >= slots or busy[move.target] >= slots:
+                return False
+        elif not self._have_slots_for(unit):
+            return False
+        if ready_after and any(self._time < ready_after.get(move.target, 0.0) for move in unit):
+            return False
+        return self._pools.have_room_for(self._ground.demand(unit))
+
+    def _have_slots_for(self, unit: Unit) -> bool:
         hosts: dict[str, int] = defaultdict(int)
         for move in unit:
             hosts[move.source] += 1
             hosts[move.target] += 1
         # A group larger than the slots still has to start at once: it may overbook a host that is otherwise idle.
-        free = all(self.busy[host] + count <= max(self.slots, count) for host, count in hosts.items())
-        ready = all(self.time >= self.ready_after.get(move.target, 0.0) for move in unit)
-        return free and ready and self.pools.have_room_for(self.pools.demand(unit))
+        return all(self._busy[host] + count <= max(self._ground.slots, count) for host, count in hosts.items())
+
+    def _start_unit(self, place: int) -> None:
+        unit = self._unqueue(place)
+        for move in unit:
+            self._start(move, unit[0].vm, move.target != self._ground.wanted[move.vm].target)
 
     def _start(self, move: Move, unit: str, is_hop: bool) -> None:
-        demand = self.pools.demand([move])
-        place = len(self.timed)
+        demand = self._ground.demand((move,))
+        place = len(self._timed)
         after = self._waits_for(move, demand)
-        self.pools.take(demand)
+        self._pools.take(demand)
         for pool, amount in demand.takes.items():
-            self.came[pool] += amount
-        end = self.time + self.seconds_of(move)
-        self.timed.append(Timed(move, self.time, end, after, f"hop of {move.vm}" if is_hop else unit, is_hop))
+            self._came[pool] += amount
+        end = self._time + self._ground.seconds_of(move)
+        self._timed.append(Timed(move, self._time, end, after, f"hop of {move.vm}" if is_hop else unit, is_hop))
         if is_hop:
-            self.hopped[move.vm] = place
-        heapq.heappush(self.running, (end, place, demand))
-        self.busy[move.source] += 1
-        self.busy[move.target] += 1
+            self._hopped[move.vm] = place
+        heapq.heappush(self._running, (end, place, demand))
+        self._busy[move.source] += 1
+        self._busy[move.target] += 1
 
     def _waits_for(self, move: Move, demand: Demand) -> tuple[int, ...]:
         """Choose enough ended departures that the move fits beside every arrival that was ever started before it."""
-        needed = {self.hopped[move.vm]} if move.vm in self.hopped else set()
+        needed = {self._hopped[move.vm]} if move.vm in self._hopped else set()
         for pool, amount in demand.takes.items():
             if amount <= 0:
                 continue
-            missing = self.came[pool] + amount - self.room[pool]
-            missing -= sum(given for place, given in self.left[pool] if place in needed)
-            for place, given in self.left[pool]:
-                if missing <= 1e-9 * max(1.0, abs(self.room[pool])):
+            missing = self._came[pool] + amount - self._room[pool]
+            if missing <= 1e-9 * max(1.0, abs(self._room[pool])):
+                continue
+            missing -= sum(given for place, given in self._left[pool] if place in needed)
+            for place, given in self._left[pool]:
+                if missing <= 1e-9 * max(1.0, abs(self._room[pool])):
                     break
                 if place not in needed:
                     needed.add(place)
                     missing -= given
         return tuple(sorted(needed))
 
-    def _end_next(self) -> list[Unit]:
-        """End what ends first; return what may go on then."""
-        self.time, place, demand = heapq.heappop(self.running)
-        self.pools.give_back(demand)
+    def _next_event(self) -> set[int]:
+        """Go on to where a move ends or a host is ready; return who in the line is concerned."""
+        if self._waking and not (self._running and self._running[0][0] < self._waking[0][0]):
+            self._time, host = self._waking.pop(0)
+            return self._concerned[host]
+        self._time, place, demand = heapq.heappop(self._running)
+        self._pools.give_back(demand)
+        move = self._timed[place].move
+        concerned = self._concerned[move.source] | self._concerned[move.target]
         for pool, amount in demand.gives.items():
             if amount > 0:
-                self.left[pool].append((place, amount))
-        move = self.timed[place].move
-        self.busy[move.source] -= 1
-        self.busy[move.target] -= 1
-        return [(replace(self.wanted[move.vm], source=move.target),)] if self.timed[place].is_hop else []
+                self._left[pool].append((place, amount))
+                concerned |= self._concerned[pool]
+        self._busy[move.source] -= 1
+        self._busy[move.target] -= 1
+        if self._timed[place].is_hop:
+            first = min(self._line[0] if self._line else 0, 0) - 1
+            self._queue(first, (replace(self._ground.wanted[move.vm], source=move.target),))
+            concerned.add(first)
+        return concerned
 
-    def _wait_for_a_host(self, waiting: list[Unit]) -> bool:
-        later = [self.ready_after.get(move.target, 0.0) for unit in waiting for move in unit]
-        ahead = [moment for moment in later if moment > self.time]
-        if ahead:
-            self.time = min(ahead)
-        return bool(ahead)
+    # -- deadlocks
 
-    def _break_deadlock(self, waiting: list[Unit]) -> list[Unit]:
-        """Let one guest step aside over a third host; where nobody can, drop the smallest move that is stuck."""
-        singles = sorted((unit for unit in waiting if len(unit) == 1), key=self._memory)
-        for unit in singles:
-            hop = self._hop_for(unit[0], [other for other in waiting if other is not unit])
-            if hop is not None:
-                self._start(hop, hop.vm, is_hop=True)
-                return [other for other in waiting if other is not unit]
-        victim = min(waiting, key=self._memory)
-        self.dropped += [self.wanted[move.vm] for move in victim]
-        return [unit for unit in waiting if unit is not victim]
+    def _ways_out(self) -> list[tuple[int, Move]]:
+        """Return the hops that let others in, the best first: by who waits in the line, and the move.
 
-    def _memory(self, unit: Unit) -> tuple[float, str]:
-        return sum(self.cluster.vm(move.vm).memory_mib for move in unit), unit[0].vm
+        One guest whose leaving is enough comes before one of several that all have to leave.
+        """
+        alone = [place for place in self._line if len(self._waiting[place]) == 1]
+        alone.sort(key=lambda place: self._ground.memory(self._waiting[place]))
+        hops = [(place, move) for place in alone if (move := self._hop_of(place)) and self._lets_in(place)]
+        if self._luck is not None:
+            self._luck.shuffle(hops)
+        return hops or self._several(alone)[:1]
 
-    def _hop_for(self, move: Move, others: list[Unit]) -> Move | None:
-        if move.vm in self.hopped:
+    def _drop_all(self) -> None:
+        """Nothing runs, nobody can step aside: what is still waiting would wait for ever."""
+        for place in list(self._line):
+            self._dropped += [self._ground.wanted[move.vm] for move in self._unqueue(place)]
+
+    def _start_hop(self, place: int, move: Move) -> None:
+        self._unqueue(place)
+        self._start(move, move.vm, is_hop=True)
+
+    def _hop_of(self, place: int) -> Move | None:
+        move = self._waiting[place][0]
+        if move.vm in self._hopped:
             return None
-        leaving = self.pools.demand([move])
-        if not any(self.pools.room_if(leaving, self.pools.demand(other)) for other in others):
-            return None
-        for host in self.cluster.hosts:
-            hop = replace(move, target=host.name)
-            if self._may_hop_over(move, host.name) and self.pools.have_room_for(self.pools.demand([hop])):
-                return hop
-        return None
+        hosts = self._ground.hosts_to_hop_over(move.vm, move.source)
+        hops = (replace(move, target=host) for host in (hosts if self._is_careless else reversed(hosts)))
+        return next((over for over in hops if self._pools.have_room_for(self._ground.demand((over,)))), None)
 
-    def _may_hop_over(self, move: Move, host: str) -> bool:
-        vm, over = self.cluster.vm(move.vm), self.cluster.host(host)
-        ends = {move.source, move.target, self.wanted[move.vm].target if move.vm in self.wanted else move.target}
-        if host in ends | self.leaving_hosts or host in self.ready_after:
-            return False
-        if not over.takes_guests or self.cluster.is_doubted(over) or not vm.is_active or vm.movable is Movable.COLD:
-            return False
-        if host not in self.allowed.get(move.vm, frozenset({host})) or self.cluster.why_cannot_run(vm, over):
-            return False
-        goal = self.wanted.get(move.vm, move).target
-        return self.seconds_of(Move(vm.name, move.source, host)) + self.seconds_of(Move(vm.name, host, goal)) < inf
+    def _lets_in(self, place: int) -> bool:
+        gives = self._ground.demand(self._waiting[place]).gives
+        others = {other for pool in gives for other in self._concerned[pool]} - {place}
+        return any(_covers(gives, self._missing(other)) for other in others)
+
+    def _missing(self, place: int) -> Amounts:
+        return self._pools.missing(self._ground.demand(self._waiting[place]))
+
+    def _several(self, alone: Sequence[int]) -> list[tuple[int, Move]]:
+        """Return some guests that can all step aside, the largest first, and together let another one in."""
+        for place in self._line:
+            if found := self._hops_for(place, alone):
+                return found
+        return []
+
+    def _hops_for(self, place: int, alone: Iterable[int]) -> list[tuple[int, Move]]:
+        """Return the guests that could step aside so that this one gets in; none where that is not enough."""
+        missing = self._missing(place)
+        found: list[tuple[int, Move]] = []
+        for other in sorted(alone, key=lambda each: self._ground.memory(self._waiting[each]), reverse=True):
+            gives = self._ground.demand(self._waiting[other]).gives
+            if other == place or not any(gives.get(pool, 0.0) > 0 for pool in missing):
+                continue
+            if (move := self._hop_of(other)) is not None:
+                found.append((other, move))
+                missing = {
+                    pool: more for pool, amount in missing.items() if (more := amount - gives.get(pool, 0.0)) > 0
+                }
+                if not missing:
+                    return found
+        return []
+
+    def _make_room_early(self) -> None:
+        """Now and then let guests hop for the first in the line who waits for room, while there are slots."""
+        if self._luck is None or not self._line or self._luck.random() >= self._eagerness:
+            return
+        place = self._luck.choice(self._line[:MOST_LOOKED_AT])
+        there = {move.target for move in self._waiting[place]}
+        alone = [o for o in self._line if len(self._waiting[o]) == 1 and self._waiting[o][0].source in there]
+        for other, move in self._hops_for(place, alone):
+            if max(self._busy[move.source], self._busy[move.target]) < self._ground.slots and self._pools.have_room_for(
+                self._ground.demand((move,))
+            ):
+                self._start_hop(other, move)
 
 
-def _allowed(shapes: Iterable[Shape]) -> dict[str, frozenset[str]]:
-    allowed: dict[str, frozenset[str]] = {}
-    for shape in shapes:
-        if isinstance(shape, AllowedHosts) and shape.price is None:
-            allowed[shape.vm] = shape.hosts & allowed.get(shape.vm, shape.hosts)
-    return allowed
+def _covers(gives: Amounts, missing: Amounts) -> bool:
+    return all(gives.get(pool, 0.0) >= amount for pool, amount in missing.items())

@@ -5,12 +5,13 @@ What finds no safe order is asked again without it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import HostState
 from balancer.domain.plan import Because, Kept
+from balancer.domain.violation import hard_excess
 from balancer.planning.cutting import cut_to_budget
 from balancer.planning.order import Schedule, order
 from balancer.planning.question import Question
@@ -49,27 +50,53 @@ class Draft:
 
 
 def draft_of(question: Question, policy: Policy) -> Draft:
-    """Decide, order, and ask again without what finds no safe order."""
-    unordered: frozenset[str] = frozenset()
-    no_way: dict[str, str] = {}
-    draft = _draft(question, question.problem, policy)
-    for _ in range(MOST_ATTEMPTS - 1):
-        lost = frozenset(move.vm for move in draft.schedule.dropped)
-        if not lost:
-            break
-        unordered |= lost
-        no_way |= draft.no_way
-        narrower = replace(question.problem, may_move=question.problem.may_move - unordered)
-        bound = draft.decision.bound  # of the wider question, so it holds for the narrower one too
+    """Decide, order, and ask again without what finds no safe order; what comes out best is taken."""
+    tries = [_Try(_draft(question, question.problem, policy))]
+    while len(tries) < MOST_ATTEMPTS and tries[-1].lost:
+        held = tries[-1].without_order
+        narrower = replace(question.problem, may_move=question.problem.may_move - held)
         draft = _draft(question, narrower, policy)
-        draft = replace(draft, decision=replace(draft.decision, bound=bound, proved_optimal=False))
+        # The bound is of the wider question, so it holds for the narrower one too.
+        decision = replace(draft.decision, bound=tries[0].draft.decision.bound, proved_optimal=False)
+        tries.append(_Try(replace(draft, decision=decision), held))
+    best = tries[0] if len(tries) == 1 else min(tries, key=lambda each: _standing(each.draft.later, question, policy))
+    no_way = {guest: why for each in tries for guest, why in each.draft.no_way.items()}
     unsafe = (
         Kept(subject=f"vm:{name}", because=Because.NO_WAY_THERE, detail=no_way[name])
         if name in no_way
         else Kept(subject=f"vm:{name}", because=Because.NO_SAFE_ORDER)
-        for name in sorted(unordered)
+        for name in sorted(best.without_order)
     )
-    return replace(draft, kept=(*draft.kept, *unsafe))
+    return replace(best.draft, kept=(*best.draft.kept, *unsafe))
+
+
+@dataclass(frozen=True)
+class _Try:
+    """A draft, and the guests that stayed out of it because an earlier one found no safe order for them."""
+
+    draft: Draft
+    held: frozenset[str] = frozenset()
+
+    @property
+    def lost(self) -> frozenset[str]:
+        return frozenset(move.vm for move in self.draft.schedule.dropped)
+
+    @property
+    def without_order(self) -> frozenset[str]:
+        return self.held | self.lost
+
+
+def _standing(later: Cluster, question: Question, policy: Policy) -> tuple[float, int, float]:
+    """Return how far promises stay broken, how many guests stay where they have to leave, and J."""
+    return round(_broken(later, policy), 9), _staying(later), policy.score(question.problem.cluster, later)
+
+
+def _broken(cluster: Cluster, policy: Policy) -> float:
+    return hard_excess(policy.violations(cluster))
+
+
+def _staying(cluster: Cluster) -> int:
+    return sum(len(cluster.guests_of(host.name)) for host in cluster.hosts if host.is_being_emptied)
 
 
 def _draft(question: Question, problem: Problem, policy: Policy) -> Draft:
@@ -95,12 +122,23 @@ def _draft(question: Question, problem: Problem, policy: Policy) -> Draft:
     if kept:
         woken = tuple(host for host in woken if later.guests_of(host))  # for whom the others have to wait
     asleep = tuple(sorted(host for host in wanted_asleep if _is_empty(later, host, policy)))
-    for name in woken:
-        later = later.with_host(name, state=HostState.UP, cordoned=False)
-    later = later.with_hosts(HostState.STANDBY, *asleep)
+    later = _switched(later, woken, asleep)
     return Draft(
-        question, decision, schedule, later, asleep, woken, kept, {move.vm: why for move, why in no_way.items()}
+        question,
+        decision,
+        schedule,
+        later,
+        asleep,
+        woken,
+        tuple(kept),
+        {move.vm: why for move, why in no_way.items()},
     )
+
+
+def _switched(cluster: Cluster, woken: Iterable[str], asleep: Iterable[str]) -> Cluster:
+    for name in woken:
+        cluster = cluster.with_host(name, state=HostState.UP, cordoned=False)
+    return cluster.with_hosts(HostState.STANDBY, *asleep)
 
 
 def _is_empty(later: Cluster, host: str, policy: Policy) -> bool:

@@ -25,6 +25,7 @@ MOST_GUESTS = 24  # of one host whose places are looked at one by one
 WAYS_OUT: dict[Because, str] = {
     Because.MAY_NOT_SLEEP: "write `may_sleep: true` for it in the site file, if nothing but guests depends on it",
     Because.WAKE_NOT_PROVEN: "prove it with `balancer power test`",
+    Because.DID_NOT_RETURN: "mend it, or switch it off by hand; then `balancer power test`",
     Because.IN_DOUBT: "see `balancer hosts` for what is in doubt",
     Because.DOUBTS_ELSEWHERE: "see `balancer hosts` for what is in doubt",
     Because.DEFINES_SHUT_OFF_GUESTS: "define them elsewhere, or write `power: {accept_shut_off_guests: true}`",

@@ -5,6 +5,10 @@
    have left by then is found in rounds: at first every guest leaves at once, then each leaves no earlier than the first
    host has room for it, and so on; each round only adds time that no order can save.
 3. Of guests that all come to a host, the last one starts when there is room for all of them.
+4. A guest in flight counts at both ends, so all that are in flight share what is free; and what is free is in pieces:
+   a guest of 32 GiB needs a whole piece of 32. However guests are rearranged, pieces of a size are no more than
+
+       sum over hosts of floor((free + what may leave) / size)  -  sum over guests of floor(need / size)
 
 Guests may go directly or over any hosts, but nobody moves who is not asked to.
 """
@@ -21,6 +25,7 @@ from math import inf
 import numpy as np
 import numpy.typing as npt
 
+from balancer.domain.host import Resource
 from balancer.domain.placement import Move
 from balancer.planning.pools import Pools
 
@@ -33,11 +38,14 @@ MOST_WAYS = 8_000  # of guests to hosts; with more of them only slots are counte
 
 
 def by_slots(units: Sequence[Sequence[Move]], seconds_of: SecondsOf, slots_per_host: int) -> float:
-    """Return the busiest host's summed durations / its slots, or the longest move.
+    """Return how long the busiest host needs for its own moves, or the longest move.
 
-    A unit larger than the slots starts at once, and takes no more than all slots: its longest members count.
+    A unit larger than the slots starts at once, and takes no more than all slots: its longest members count. One that
+    takes all slots has the host for itself until its first slot is free: any other move comes before or after that.
     """
-    busy: dict[str, float] = defaultdict(float)
+    busy: dict[str, list[float]] = defaultdict(list)
+    alone: dict[str, float] = defaultdict(float)  # how long some unit has all slots
+    beside: dict[str, float] = defaultdict(float)  # the longest that may share the host
     longest = 0.0
     for unit in units:
         at: dict[str, list[float]] = defaultdict(list)
@@ -47,8 +55,26 @@ def by_slots(units: Sequence[Sequence[Move]], seconds_of: SecondsOf, slots_per_h
             at[move.source].append(seconds)
             at[move.target].append(seconds)
         for host, taken in at.items():
-            busy[host] += sum(sorted(taken, reverse=True)[:slots_per_host])
-    return max([longest, *(total / slots_per_host for total in busy.values())])
+            taken.sort(reverse=True)
+            busy[host] += taken[:slots_per_host]
+            exclusive = taken[slots_per_host - 1] if len(taken) >= slots_per_host else 0.0
+            alone[host] += exclusive
+            beside[host] = max(beside[host], taken[0] - exclusive)
+    shared = (shared_out(taken, slots_per_host) for taken in busy.values())
+    return max([longest, *shared, *(alone[host] + beside[host] for host in busy)])
+
+
+def shared_out(seconds: Sequence[float], slots: int) -> float:
+    """Return how long moves that are not divided take at least on the slots of one host.
+
+        max( sum / slots,  the n + 1 shortest of the n * slots + 1 longest, for each n )
+
+    Of so many more than n to a slot, one slot has n + 1 at least.
+    """
+    longest_first = sorted(seconds, reverse=True)
+    rounds = range(1, (len(longest_first) - 1) // slots + 1)
+    in_one_slot = (sum(longest_first[n * slots - n : n * slots + 1]) for n in rounds)
+    return max([sum(seconds) / slots, *in_one_slot])
 
 
 def slots_at(units: Sequence[Sequence[Move]], slots_per_host: int) -> Mapping[str, int]:
@@ -90,7 +116,8 @@ class Room:
         if not ways:
             return 0.0
         way_seconds = {(m.vm, host): self._seconds_of(Move(m.vm, m.source, host)) for m, host in ways}
-        left = np.array([min(way_seconds[m.vm, host] for host in self._ways[m.vm]) for m in self._moves])
+        quickest = np.array([min(way_seconds[m.vm, host] for host in self._ways[m.vm]) for m in self._moves])
+        left = quickest
         for _ in range(MOST_ROUNDS):
             filling = {host: self._room_over_time(host, left) for host in self._hosts}
             later = np.array([self._first_left(place, filling, way_seconds) for place in range(len(self._moves))])
@@ -99,7 +126,33 @@ class Room:
             left = np.maximum(left, later)
         filling = {host: self._room_over_time(host, left) for host in self._hosts}
         found = max(self._until_all_came(host, filling[host]) for host in {move.target for move in self._moves})
+        found = max(found, self._until_all_had_a_piece(left - quickest, quickest))
         return found if found < inf else 0.0
+
+    def _until_all_had_a_piece(self, start: Floats, seconds: Floats) -> float:
+        """Moves that need a piece of some size, none of them before the first of them can start, take turns."""
+        found = [0.0]
+        for resource in {resource for needs in self._needs for resource in needs}:
+            need = np.array([needs.get(resource, 0.0) for needs in self._needs])
+            room, is_in_it = self._room_with_movers(resource, need)
+            for size in np.unique(need[need > 0]):
+                pieces = np.floor(need / size)
+                spare = float(np.floor(room / size).sum() - pieces[is_in_it].sum())
+                if spare > 0:
+                    found.append(float(start[pieces > 0].min() + pieces @ seconds / spare))
+        return max(found)
+
+    def _room_with_movers(self, resource: Resource, need: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Return what guests that move may fill on each host that takes any; and which of them are on one today."""
+        taking = sorted({host for ways in self._ways.values() for host in ways})
+        room = [
+            self._free[host][resource] + need[self._leaving.get(host, [])].sum()
+            for host in taking
+            if resource in self._free[host]
+        ]
+        is_limited = len(room) == len(taking)  # a host without a limit takes any number of guests
+        known = frozenset(taking)
+        return np.array(room if is_limited else [inf]), np.array([move.source in known for move in self._moves])
 
     def _room_over_time(self, host: str, left: Floats) -> _Filling:
         leaving = sorted(self._leaving[host], key=lambda place: left[place])

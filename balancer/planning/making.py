@@ -24,6 +24,7 @@ from balancer.planning.gains import Gains, companions
 from balancer.planning.kept import why_hosts_stay_on
 from balancer.planning.remaining import what_remains
 from balancer.planning.steps import ranked_steps
+from balancer.planning.testing import find_power_test
 from balancer.policy.model import Policy
 from balancer.solving import Decision
 from balancer.solving.bound import norm_gap
@@ -45,8 +46,12 @@ def make_plan(
     moment = now or cluster.taken_at
     policy = policy.at(moment)
     choice = choose(cluster, policy, memory, moment)
-    draft, question = choice.draft, choice.draft.question
-    kept = (*_cut_short(draft.decision, cluster), *question.kept, *choice.kept, *draft.kept)
+    test, waiting = find_power_test(choice.draft, cluster, policy, memory, moment)
+    draft, question = test.draft if test else choice.draft, choice.draft.question
+    kept = (*_cut_short(draft.decision, cluster), *question.kept, *choice.kept, *draft.kept, *waiting)
+    steps = _steps(draft, cluster, policy)
+    if test:
+        steps, draft = test.steps(steps), test.returned()
     remaining = what_remains(draft, policy, kept)
     staying = why_hosts_stay_on(cluster, draft.later, policy, memory, moment)
     return Plan(
@@ -60,8 +65,10 @@ def make_plan(
         mode=policy.mode,
         seed=policy.seed,
         versions=_versions(),
-        summary=_summary(draft, cluster, policy, memory.paces),
-        steps=_steps(draft, cluster, policy),
+        summary=_summary(draft, cluster, policy, memory.paces).model_copy(
+            update={"hosts_to_test": test.tested if test else ()}
+        ),
+        steps=steps,
         kept=_first_reasons(*remaining, *kept, *_budget(draft), *staying),
         unmet=_unmet(cluster, draft.later, policy),
         wanted=choice.wanted,
@@ -73,8 +80,9 @@ def _first_reasons(*kept: Kept) -> tuple[Kept, ...]:
     """Return one reason for each thing that was left alone: the first is the most telling."""
     found: dict[str, Kept] = {}
     for each in kept:
-        # That thinking was cut short is said beside whatever else is said of the cluster.
-        found.setdefault(each.because if each.because is Because.SOLVER_STOPPED else each.subject, each)
+        # That thinking was cut short, or that a test waits, is said beside whatever else is said of its subject.
+        is_aside = each.because in {Because.SOLVER_STOPPED, Because.TEST_WAITS}
+        found.setdefault(f"{each.subject} {each.because}" if is_aside else each.subject, each)
     return tuple(found.values())
 
 

@@ -9,24 +9,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from math import inf
 from random import Random
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
 from balancer.domain.shapes import Shape, Together
-from balancer.planning.desk import Desk, Schedule, SecondsOf, Timed, Unit
-from balancer.planning.least_time import slots_at
+from balancer.planning.desk import Desk, Schedule, Timed
+from balancer.planning.ground import Ground, SecondsOf, Unit
 
 MOST_STARTED = 6000  # moves, over all rules that are tried
 GOOD_ENOUGH = 1.02  # of the lower bound
 MOST_FRUITLESS = 60  # schedules in a row that are no better
-MOST_STARTED_AGAIN = 6000  # moves, over all schedules that are tried with luck
-MOST_STARTED_ASIDE = 2500  # moves, over all schedules in which one more guest steps aside
+MOST_FRUITLESS_ASIDE = 8  # of those in which guests step aside, for each move
+MOST_STARTED_AGAIN = 16_000  # moves, over all schedules that are tried with luck
+MOST_STARTED_ASIDE = 40_000  # moves, over all schedules in which one more guest steps aside
 LONG = 1.25  # times the lower bound: from here on guests may step aside to shorten the whole
 WORTH_A_DETOUR = 0.95  # of the time without it
-MOST_DETOURS, MOST_HOSTS_TRIED = 3, 3
+GROUPS_FIRST = 1000.0  # a group needs its slots at the same time: last, it waits for what takes long
+MOST_HOSTS_TRIED = 8
+GIVEN_UP = 0.3  # how often a detour is left out again
 
 __all__ = ["Schedule", "Timed", "order"]
 
@@ -40,71 +42,101 @@ def order(
     ready_after: Mapping[str, float] | None = None,
     leaving_hosts: frozenset[str] = frozenset(),
 ) -> Schedule:
-    """Return a legal schedule. `ready_after`: seconds until a host that is being woken takes guests.
+    """Return a legal schedule.
 
-    `leaving_hosts` are about to be switched off, so no guest hops over them.
+    ready_after:   seconds until a host that is being woken takes guests
+    leaving_hosts: are about to be switched off, so no guest hops over them
     """
     units = _units(moves, shapes)
     if not units:
         return Schedule()
-    slots, seconds_of = slots_at(units, slots_per_host), cache(seconds_of)  # each schedule asks anew
-
-    def desk() -> Desk:
-        return Desk(cluster, shapes, seconds_of, slots_per_host, slots, ready_after or {}, leaving_hosts)
-
-    best = _by_rules(units, desk, seconds_of)
+    ground = Ground(cluster, shapes, units, seconds_of, slots_per_host, ready_after or {}, leaving_hosts)
+    best = _by_rules(units, ground)
     for better in (_tried_again, _with_detours):
-        best = best if _is_good_enough(best) else better(best, units, desk)
+        best = best if _is_good_enough(best) else better(best, units, ground)
     return best
 
 
-def _by_rules(units: Sequence[Unit], desk: Callable[[], Desk], seconds_of: SecondsOf) -> Schedule:
+def _by_rules(units: Sequence[Unit], ground: Ground) -> Schedule:
     """Schedule by one rule of urgency after the other, as long as there is something to gain."""
     best: Schedule | None = None
     for rule in _RULES[: max(1, MOST_STARTED // sum(map(len, units)))]:
-        found = desk().schedule(_most_urgent_first(units, rule, seconds_of))
+        found = Desk(ground).schedule(_most_urgent_first(units, rule, ground.seconds_of))
         if best is None or _worth(found) < _worth(best):
-            best = found if _is_good_enough(found) else desk().with_room(units, found)
+            best = found if _is_good_enough(found) else _with_room(found, ground)
         if _is_good_enough(best):
             break
     return best or Schedule()
 
 
-def _tried_again(best: Schedule, units: Sequence[Unit], desk: Callable[[], Desk]) -> Schedule:
+def _with_room(schedule: Schedule, ground: Ground) -> Schedule:
+    """Return a schedule whose bound knows room."""
+    return replace(schedule, seconds_at_least=_at_least(schedule, ground))
+
+
+def _at_least(schedule: Schedule, ground: Ground) -> float:
+    return max(schedule.seconds_at_least, ground.at_least(schedule.dropped))
+
+
+def _tried_again(best: Schedule, units: Sequence[Unit], ground: Ground) -> Schedule:
     """Schedule anew, what the end of the best schedule hangs on first, each time with a little luck."""
     luck, fruitless, started = Random(1), 0, 0
     while fruitless < MOST_FRUITLESS and started < MOST_STARTED_AGAIN and not _is_good_enough(best):
-        weight = {_name(unit): luck.uniform(0.7, 1.3) for unit in units}
-        found = desk().schedule(_hurried(units, _hurry(best), weight), patience=luck.randrange(4))
+        groups = luck.choice((1.0, GROUPS_FIRST))
+        weight = {_name(unit): luck.uniform(0.7, 1.3) * (groups if len(unit) > 1 else 1.0) for unit in units}
+        found = Desk(ground, luck).schedule(_hurried(units, _hurry(best), weight), patience=luck.randrange(4))
         started += len(found.timed)
         fruitless += 1
         if _worth(found) < _worth(best):
-            best, fruitless = desk().with_room(units, found), 0
+            best, fruitless = _with_room(found, ground), 0
     return best
 
 
-def _with_detours(best: Schedule, units: Sequence[Unit], desk: Callable[[], Desk]) -> Schedule:
-    """Let guests that the end hangs on step aside over another host, as far as that shortens the whole enough."""
+def _with_detours(best: Schedule, units: Sequence[Unit], ground: Ground) -> Schedule:
+    """Let guests step aside over other hosts, by luck: those that the end hangs on and those that are stuck.
+
+    A detour that helps is kept; with each try one more is tried, and now and then one is given up.
+    """
+    luck, fruitless, started = Random(2), 0, 0
     detours: dict[str, str] = {}
-    while best.timed and len(detours) < MOST_DETOURS and best.seconds > LONG * best.seconds_at_least:
-        again = _hurried(units, _hurry(best), {})
-        tried = [
-            ({move.vm: host}, patience)
-            for move in _waited_for(best, units)
-            if move.vm not in detours
-            for host in desk().hosts_to_hop_over(move)[:MOST_HOSTS_TRIED]
-            for patience in (0, 2)
-        ]
-        found = [
-            (desk().schedule(again, patience, detours | detour), detour)
-            for detour, patience in tried[: max(1, MOST_STARTED_ASIDE // len(best.timed))]
-        ]
-        better, detour = min(found, key=lambda each: _worth(each[0]), default=(best, {}))
-        if len(better.dropped) > len(best.dropped) or better.seconds > WORTH_A_DETOUR * best.seconds:
-            break
-        best = replace(better, seconds_at_least=best.seconds_at_least)
-        detours |= detour
+    while fruitless < MOST_FRUITLESS_ASIDE * len(ground.wanted) and started < MOST_STARTED_ASIDE and _is_long(best):
+        tried = _other_detours(detours, _worth_a_detour(best, units), ground, luck)
+        weight = {_name(unit): luck.uniform(0.8, 1.2) for unit in units}
+        again = _hurried(units, _hurry(best), weight)
+        found = Desk(ground, luck, luck.choice((0.0, 0.1, 0.3, 1.0))).schedule(again, luck.randrange(3), tried)
+        started += len(found.timed)
+        fruitless += 1
+        if len(found.dropped) < len(best.dropped) or (
+            len(found.dropped) == len(best.dropped) and found.seconds < WORTH_A_DETOUR * best.seconds
+        ):
+            best, detours, fruitless = _with_room(found, ground), tried, 0
     return best
+
+
+def _is_long(schedule: Schedule) -> bool:
+    return bool(schedule.dropped) or schedule.seconds > LONG * schedule.seconds_at_least
+
+
+def _worth_a_detour(schedule: Schedule, units: Sequence[Unit]) -> list[Move]:
+    """Return the moves that the end hangs on, those that are stuck, and those in whose room they would go."""
+    targets = {move.target for move in schedule.dropped}
+    stuck = [unit[0] for unit in units if len(unit) == 1 and (unit[0] in schedule.dropped or unit[0].source in targets)]
+    return [*_waited_for(schedule, units), *stuck]
+
+
+def _other_detours(
+    detours: Mapping[str, str], candidates: Sequence[Move], ground: Ground, luck: Random
+) -> dict[str, str]:
+    """Return the detours with one more, and now and then without one."""
+    tried = dict(detours)
+    if tried and luck.random() < GIVEN_UP:
+        del tried[luck.choice(sorted(tried))]
+    for _ in range(luck.choice((1, 1, 2, 3))):
+        move = luck.choice(candidates) if candidates else None
+        over = ground.hosts_to_hop_over(move.vm, move.source)[:MOST_HOSTS_TRIED] if move else ()
+        if move and over:
+            tried[move.vm] = luck.choice(over)
+    return tried
 
 
 def _waited_for(schedule: Schedule, units: Sequence[Unit]) -> list[Move]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 from balancer.domain.cluster import Cluster
@@ -46,6 +47,7 @@ class Pools:
         self._cluster = cluster
         self.level: list[float] = []
         self.limit: list[float] = []
+        self._roof: list[float] = []  # the limit, and what sums in another order may differ by
         self._of_host: dict[str, list[tuple[PoolId, str]]] = defaultdict(list)
         self._of_vm: dict[str, list[_Place]] = defaultdict(list)
         self._of_all: list[_Place] = []
@@ -91,8 +93,16 @@ class Pools:
 
     def _new(self, level: float, limit: float) -> PoolId:
         self.level.append(level)
-        self.limit.append(max(level, limit))
+        limit = max(level, limit)
+        self.limit.append(limit)
+        self._roof.append(limit + ROUNDING * max(1.0, abs(limit)))
         return len(self.level) - 1
+
+    def anew(self) -> Pools:
+        """Return the same pools, as full as these are now, that fill and empty by themselves."""
+        other = copy(self)
+        other.level = list(self.level)
+        return other
 
     def demand(self, moves: Iterable[Move]) -> Demand:
         """Return what moves that start together take and give."""
@@ -127,23 +137,21 @@ class Pools:
         """Return what is free on a host now, by the tightest of its limits."""
         free: dict[Resource, float] = {}
         for pool, resource in self._of_host[host]:
-            left = self._roof(pool) - self.level[pool]
+            left = self._roof[pool] - self.level[pool]
             free[resource] = min(left, free.get(resource, left))
         return free
 
     def have_room_for(self, demand: Demand) -> bool:
-        return all(self.level[pool] + amount <= self._roof(pool) for pool, amount in demand.takes.items() if amount > 0)
+        level, roof = self.level, self._roof
+        return not any(amount > 0 and level[pool] + amount > roof[pool] for pool, amount in demand.takes.items())
 
-    def room_if(self, leaving: Demand, coming: Demand) -> bool:
-        """Whether `coming` would find room once `leaving` has left."""
-        return all(
-            self.level[pool] - leaving.gives.get(pool, 0.0) + amount <= self._roof(pool)
-            for pool, amount in coming.takes.items()
-            if amount > 0
-        )
-
-    def _roof(self, pool: PoolId) -> float:
-        return self.limit[pool] + ROUNDING * max(1.0, abs(self.limit[pool]))
+    def missing(self, demand: Demand) -> Amounts:
+        """Return what is missing for it, by pool."""
+        return {
+            pool: self.level[pool] + amount - self._roof[pool]
+            for pool, amount in demand.takes.items()
+            if amount > 0 and self.level[pool] + amount > self._roof[pool]
+        }
 
     def take(self, demand: Demand) -> None:
         for pool, amount in demand.takes.items():

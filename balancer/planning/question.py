@@ -177,7 +177,9 @@ def all_why_not_asleep(cluster: Cluster, host: Host, policy: Policy, memory: Mem
         return
     if cluster.is_doubted(host):
         yield Kept(subject=subject, because=Because.IN_DOUBT, detail=cluster.doubts_about(subject))
-    if host.drained or host.state is HostState.MAINTENANCE:
+    if host.state is HostState.MAINTENANCE and host.quarantined is not None and not host.drained:
+        yield Kept(subject=subject, because=Because.DID_NOT_RETURN, detail=host.quarantined)
+    elif host.drained or host.state is HostState.MAINTENANCE:
         yield Kept(subject=subject, because=Because.KEPT_FOR_MAINTENANCE, detail=_what_remains(cluster, host))
     if policy.power_is_frozen:
         yield Kept(subject=subject, because=Because.FROZEN, detail=f"freeze: {policy.freeze}")

@@ -75,7 +75,8 @@ class Replay:
             case Action.UNCORDON:
                 self._set(step, cordoned=False)
             case Action.POWER_OFF:
-                self._entered = self.cluster.with_hosts(HostState.STANDBY, step.host or "")
+                asleep = self.cluster.with_hosts(HostState.STANDBY, step.host or "")
+                self._entered = asleep.with_host(step.host or "", asleep_by_us=True)
                 self.touched_hosts.add(step.host or "")
 
     def _touch(self, move: Move) -> None:
@@ -152,7 +153,9 @@ class Replay:
             (bool(shut_off) and not self._policy.power.accept_shut_off_guests, f"it defines {', '.join(shut_off[:5])}"),
             (host.drained, "it is kept for maintenance"),
             (host.may_sleep is False, "the site file does not say `may_sleep: true`"),
-            (host.sleep_blocked_by is not None, str(host.sleep_blocked_by)),
+            (not step.test and host.sleep_blocked_by is not None, str(host.sleep_blocked_by)),
+            (step.test and not host.switchable, "it has no BMC in the site file"),
+            (step.test and host.quarantined is not None, f"it left the power scheme: {host.quarantined}"),
             (not host.cordoned, "it is not cordoned"),
             (self._is_doubtful, "nothing is put to sleep while anything is in doubt"),
             (step.how == "hard" and not self._policy.power.hard_off, "the policy does not allow to cut power"),

@@ -63,6 +63,20 @@ WISHES = Objectives(even_load=EvenLoad(weight=1.0), least_power=LeastPower(weigh
 """What is wished for where a policy names no objectives."""
 
 
+TESTED_WITHIN = 0.8  # of `trust_days`: a window that is missed then costs no host its trust
+
+
+class PowerTests(Value):
+    """When hosts are tested by themselves, one at a time: emptied, switched off softly, switched on, taken back."""
+
+    during: Name = Field(description="the window of the policy in which a test may begin and end", examples=["night"])
+    every_days: Annotated[float, Field(gt=0)] = Field(
+        default=30.0,
+        description="a host is tested where its proven wake is older than this, or than four fifths of `trust_days`",
+        examples=[30],
+    )
+
+
 class PowerRules(Value):
     """When hosts may be switched off and on."""
 
@@ -75,6 +89,17 @@ class PowerRules(Value):
         default=4, description="so often at most one host is put to sleep within 24 hours; null: no limit"
     )
     hard_off: Flag = Field(default=False, description="cut the power when a soft shutdown does not end in time")
+    test: PowerTests | None = Field(
+        default=None,
+        description="test by itself, in a window, that hosts wake; absent: a person does, by `balancer power test`",
+        examples=[{"during": "night", "every_days": 30}],
+    )
+
+    @property
+    def tested_after_days(self) -> float:
+        """How old a proven wake may become before a host is tested by itself."""
+        most = TESTED_WITHIN * self.trust_days
+        return most if self.test is None else min(self.test.every_days, most)
 
 
 def _as_share(said: object) -> object:

@@ -191,13 +191,19 @@ def unknown_windows(data: Any) -> list[InitErrorDetails]:
 
 
 def _named(data: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    yield ("power", "test", "during"), _window_of_tests(data)
     for place, entry in enumerate(_items(data.get("schedule"))):
         yield ("schedule", place, "during"), _block(entry).get("during")
+        yield ("schedule", place, "set", "power", "test", "during"), _window_of_tests(_block(_block(entry).get("set")))
     for place, entry in enumerate(_items(data.get("constraints"))):
         when = _block(entry).get("when")
         path = ("constraints", place, "when")
         yield (path, when) if isinstance(when, str) else ((*path, "not"), _block(when).get("not"))
         yield (*path, "during"), _block(when).get("during")
+
+
+def _window_of_tests(sections: dict[str, Any]) -> Any:
+    return _block(_block(sections.get("power")).get("test")).get("during")
 
 
 def _no_such_window(name: str, known: list[str]) -> PydanticCustomError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +23,7 @@ TITLES = (
     "wake proven",
     "boots within",
     "last switched",
+    "last power test",
     "left the power scheme",
 )
 
@@ -42,6 +43,9 @@ class HostPower:
     last_at: datetime | None = None
     quarantined_since: datetime | None = None
     quarantined_why: str = ""
+    tested_at: datetime | None = None
+    test_result: str = ""
+    test_words: str = ""
 
     @property
     def bmc_is_heard(self) -> bool:
@@ -50,8 +54,8 @@ class HostPower:
 
 
 def power_text(hosts: Sequence[HostPower], now: datetime) -> Group:
-    """Draw what is known, a row a host, and below it what BMCs complain of."""
-    complaints = [Text(host.bmc_says, style="yellow") for host in hosts if not host.bmc_is_heard]
+    """Draw what is known, a row a host; below it what is wrong with BMCs, hosts and tests."""
+    complaints = [Text(said, style="yellow") for host in hosts for said in _complaints(host)]
     return Group(power_table(hosts, now), *([Text("")] if complaints else []), *complaints)
 
 
@@ -69,9 +73,23 @@ def power_table(hosts: Iterable[HostPower], now: datetime) -> Table:
             _age(host.wake_proven_at, now),
             f"{in_words(host.boot_seconds)} ({host.boots})" if host.boot_seconds is not None else "",
             f"{host.last_at:%Y-%m-%d %H:%M} {host.last}" if host.last_at else "",
-            f"{host.quarantined_since:%Y-%m-%d %H:%M} {host.quarantined_why}" if host.quarantined_since else "",
+            _test(host, now),
+            f"{host.quarantined_since:%Y-%m-%d %H:%M}" if host.quarantined_since else "",
         )
     return table
+
+
+def _complaints(host: HostPower) -> Iterator[str]:
+    if not host.bmc_is_heard:
+        yield host.bmc_says
+    if host.quarantined_since is not None:
+        yield f"{host.host} left the power scheme: {host.quarantined_why}; when mended: balancer power test {host.host}"
+    elif host.test_result == "failed":
+        yield f"{host.host} was not tested: {host.test_words}"
+
+
+def _test(host: HostPower, now: datetime) -> str:
+    return f"{_age(host.tested_at, now)} {host.test_result}" if host.tested_at is not None else ""
 
 
 def _age(proven: datetime | None, now: datetime) -> str:
@@ -99,6 +117,9 @@ def _facts(host: HostPower, now: datetime) -> dict[str, object]:
         "boots": host.boots,
         "last": host.last or None,
         "last_at": _moment(host.last_at),
+        "tested_at": _moment(host.tested_at),
+        "test_result": host.test_result or None,
+        "test_words": host.test_words or None,
         "quarantined_since": _moment(host.quarantined_since),
         "quarantined_why": host.quarantined_why or None,
     }

@@ -12,7 +12,7 @@ def plan_sentence(plan: Plan) -> str:
         return f"Refused: {plan.refused}."
     if plan.is_empty:
         return _waiting(plan) or "Nothing to do: " + _why_nothing(plan)
-    parts = [part for part in (_waking(plan.summary), _moving(plan.summary), _sleeping(plan.summary)) if part]
+    parts = [part for part in _parts(plan.summary) if part]
     return _joined(parts) + f"; {_effect(plan.summary)}."
 
 
@@ -46,6 +46,10 @@ def _why_nothing(plan: Plan) -> str:
     return "no better placement was found that is worth its moves."
 
 
+def _parts(summary: Summary) -> tuple[str, ...]:
+    return _waking(summary), _moving(summary), _sleeping(summary), _testing(summary)
+
+
 def _waking(summary: Summary) -> str:
     return f"wake {', '.join(summary.hosts_to_wake)}" if summary.hosts_to_wake else ""
 
@@ -60,6 +64,11 @@ def _moving(summary: Summary) -> str:
 
 def _sleeping(summary: Summary) -> str:
     return f"put {', '.join(summary.hosts_to_sleep)} to sleep" if summary.hosts_to_sleep else ""
+
+
+def _testing(summary: Summary) -> str:
+    tested = summary.hosts_to_test
+    return f"switch {', '.join(tested)} off and on to prove that it wakes" if tested else ""
 
 
 def _effect(summary: Summary) -> str:

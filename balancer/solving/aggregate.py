@@ -118,7 +118,7 @@ class _Model:
         for place, loss in enumerate(arrays.losses):
             self._loss(place, loss)
         self._budget()
-        leaving = [(out, _least_move_cost(arrays, unit)) for unit, out in enumerate(self.out)]
+        leaving = list(zip(self.out, _least_move_costs(arrays).tolist(), strict=True))
         places = pulp.LpAffineExpression(leaving) + float(_least_stay_cost(arrays).sum())
         on_cost = pulp.lpSum(float(c) * on for c, on in zip(arrays.on_cost, self.on, strict=True))
         self.lp.setObjective(pulp.lpSum(self.cost) + on_cost + places)
@@ -200,7 +200,8 @@ class _Model:
     def _hosts_empty_before_they_sleep(self) -> None:
         for unit, home in enumerate(self.arrays.home):
             if int(home) in self.choices:
-                self.lp += self.out[unit] + self.choices[int(home)] >= 1
+                ends = [(self.out[unit], 1.0), (self.choices[int(home)], 1.0)]
+                self.lp += pulp.LpAffineExpression(ends) >= 1
 
     def _enough_hosts_on(self) -> None:
         """Say outright that the hosts that are on hold everybody: it follows, but only so the solver counts hosts."""
@@ -270,11 +271,12 @@ def _whole_loads(arrays: Arrays) -> list[tuple[int, Family]]:
     return [(family.whole, family) for family in arrays.families if family.whole >= 0]
 
 
-def _least_move_cost(arrays: Arrays, unit: int) -> float:
-    """What leaving costs at least, beyond what staying does."""
-    home = arrays.home[unit]
-    elsewhere = np.delete(arrays.place_cost[unit], home)[np.delete(arrays.allowed[unit], home)]
-    return float(elsewhere.min() - arrays.place_cost[unit, home]) if len(elsewhere) else 0.0
+def _least_move_costs(arrays: Arrays) -> Any:
+    """What leaving costs each unit at least, beyond what staying does."""
+    elsewhere = np.where(arrays.allowed, arrays.place_cost, np.inf)
+    elsewhere[np.arange(len(arrays.home)), arrays.home] = np.inf
+    least = elsewhere.min(axis=1, initial=np.inf)
+    return np.where(np.isfinite(least), least - _least_stay_cost(arrays), 0.0)
 
 
 def _least_stay_cost(arrays: Arrays) -> Any:

@@ -84,9 +84,12 @@ def table_points(arrays: Arrays, at: tuple[int, int]) -> Points:
 def add_tangent(model: Any, here: HostLoad, point: float) -> None:
     """Let a host's cost lie above one more tangent."""
     if here.weight > 0:
-        curve = _cost_variable(here)
-        # Divided by the weight, so that every row is of the size of a share.
-        model += curve * (1 / here.weight) >= 2 * point * here.load - point**2 * here.on
+        # Divided by the weight, so that every row is of the size of a share. Said as one list of terms: there are many
+        # rows, and PuLP takes longer over each sum than the solver does over the row.
+        terms = [(_cost_variable(here), 1 / here.weight), (here.load, -2 * point)]
+        is_choice = isinstance(here.on, pulp.LpVariable)
+        terms += [(here.on, point**2)] if is_choice else []
+        model += pulp.LpAffineExpression(terms, 0.0 if is_choice else point**2 * here.on) >= 0
 
 
 def _cost_variable(here: HostLoad) -> Any:

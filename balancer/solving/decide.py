@@ -9,7 +9,7 @@ import numpy as np
 from balancer.solving.aggregate import ADVICE, Flow, advise, solve_flow
 from balancer.solving.arrays import Arrays, Bools
 from balancer.solving.bound import is_proved
-from balancer.solving.descent import Work, descend
+from balancer.solving.descent import descend
 from balancer.solving.exact import solve_exactly
 from balancer.solving.priced import Prices, worth_keeping_on
 from balancer.solving.problem import LEAST_SHAKES, Effort
@@ -17,6 +17,7 @@ from balancer.solving.score import Score, Solution, score
 from balancer.solving.search import better, search, shake
 from balancer.solving.squeeze import squeeze
 from balancer.solving.state import State
+from balancer.solving.work import Work
 
 SQUEEZES = 10  # shakes that a packing gets before its hosts are given up
 HEADROOMS = (1.0, 0.995, 0.99, 0.98, 0.965)  # the last host often fits only where the count leaves some room

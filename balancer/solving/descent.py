@@ -11,24 +11,9 @@ from balancer.solving.arrays import Arrays, Bools
 from balancer.solving.score import Solution
 from balancer.solving.state import State
 from balancer.solving.swaps import best_swap, swap
+from balancer.solving.work import GAIN, Work
 
-GAIN = 1e-10  # smaller gains are rounding
 DEAR_FIRST = (5.0, 1.0)
-
-
-class Work:
-    """Counts what the search does and tries, so that it ends by effort and not by the clock."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self.done = limit, 0
-
-    @property
-    def is_over(self) -> bool:
-        return self.done >= self.limit
-
-    def one_more(self, count: int = 1) -> bool:
-        self.done += count
-        return self.done <= self.limit
 
 
 def descend_dearly(

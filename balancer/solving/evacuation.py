@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from balancer.solving.arrays import Floats, every
-from balancer.solving.descent import Work
+from balancer.solving.chains import place_by_chain
 from balancer.solving.state import NEVER, State
+from balancer.solving.work import Work
+
+CHANCES = 3  # units for which no chain is found before none is looked for any more
 
 
 def empty_hosts(state: State, hosts: Sequence[int], work: Work, tightly: bool) -> bool:
@@ -30,13 +33,15 @@ def empty_hosts(state: State, hosts: Sequence[int], work: Work, tightly: bool) -
 
 def _empty(state: State, hosts: Sequence[int], work: Work, tightly: bool) -> bool:
     leaving = [unit for host in hosts for unit in state.units_on(host)]
-    sizes = size_of_units(state)
+    sizes, chances = size_of_units(state), CHANCES
     for unit in sorted(leaving, key=lambda u: (-sizes[u], u)):
         target = _target(state, unit, tightly)
         if target is None and make_room(state, unit, work):
             target = _target(state, unit, tightly)
         if target is not None and work.one_more():
             state.relocate(unit, target)
+        elif target is None and chances and not place_by_chain(state, unit, work):
+            chances -= 1
     emptied = [host for host in hosts if not (state.at == host).any()]
     for host in emptied:
         state.switch(host, False)

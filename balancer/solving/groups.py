@@ -67,6 +67,14 @@ class Groups:
         soft = [family.units for family in families if family.price is not None]
         return soft + [company.units for company in companies if company.price is not None]
 
+    def hard_mates(self, unit: int) -> list[int]:
+        """Return the units that a unit shares a hard group with."""
+        families = (self._families[place] for place in self._families_of.get(unit, ()))
+        companies = (self._companies[place] for place in self._companies_of.get(unit, ()))
+        hard = [family.units.tolist() for family in families if family.price is None]
+        hard += [company.units.tolist() for company in companies if company.price is None]
+        return sorted({mate for mates in hard for mate in mates})
+
     def relocated(self, unit: int, source: int, host: int, at: Ints) -> Ints:
         """Note that a unit went from one host to another; return the units for which more than these two changed."""
         if unit not in self._families_of and unit not in self._companies_of:

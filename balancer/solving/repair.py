@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from balancer.solving.arrays import Arrays, Floats
-from balancer.solving.descent import Work
+from balancer.solving.arrays import Arrays, Floats, Ints
+from balancer.solving.chains import place_by_chain
 from balancer.solving.score import members_on
 from balancer.solving.state import NEVER, State
+from balancer.solving.work import Work
+
+CHANCES = 8  # units, those that ease most, for which a chain is looked for at a time
 
 
 def bring_together(state: State) -> None:
@@ -71,11 +74,22 @@ def ease_faults(state: State, work: Work) -> None:
             return
         changes = state.changes()[guilty]
         eased_by = np.where(np.isfinite(changes), eased[guilty][:, None], 0.0)
-        if eased_by.max(initial=0.0) <= 0 or not work.one_more():
+        if work.is_over:
             return
+        if eased_by.max(initial=0.0) <= 0:
+            if not _eased_by_chain(state, guilty, eased, work):
+                return
+            continue
+        work.one_more()
         best = np.where(eased_by >= eased_by.max() - 1e-12, changes, NEVER)
         row, host = (int(i) for i in np.unravel_index(int(best.argmin()), best.shape))
         state.relocate(int(guilty[row]), host)
+
+
+def _eased_by_chain(state: State, guilty: Ints, eased: Floats, work: Work) -> bool:
+    """Find a place by displacing others for whoever eases most, where nobody finds room who would ease anything."""
+    worst_first = guilty[np.argsort(-eased[guilty], kind="stable")]
+    return any(place_by_chain(state, unit, work) for unit in worst_first[:CHANCES].tolist())
 
 
 def eased_by_leaving(state: State) -> Floats:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from balancer.solving.arrays import Arrays, Bools
-from balancer.solving.descent import DEAR_FIRST, Work, descend, descend_dearly
+from balancer.solving.descent import DEAR_FIRST, descend, descend_dearly
 from balancer.solving.evacuation import empty_hosts
 from balancer.solving.repair import bring_together, ease_faults, leave_hosts_too_many
 from balancer.solving.score import Score, Solution, score
 from balancer.solving.state import State
+from balancer.solving.work import Work
 
 HOSTS_UNDONE, MOVES_UNDONE = 3, 20  # with two hosts, thirty moves at 32 hosts leave a tenth more undone
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from balancer.solving.arrays import Arrays, Bools
-from balancer.solving.descent import Work, descend
+from balancer.solving.descent import descend
 from balancer.solving.score import Solution, score
 from balancer.solving.search import search, shake
 from balancer.solving.state import State
+from balancer.solving.work import Work
 
 OVERFULL = 30.0  # of a whole host: far above any J, so that overfull hosts are eased before anything gets cheaper
 

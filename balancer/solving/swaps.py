@@ -45,6 +45,8 @@ def best_swap(state: State, here: int) -> Swap:
     a_host = len(state.at) / max(1, int(state.on.sum()))
     partners = _promising(state, here, int(np.clip(PAIRS / max(1.0, len(units) * a_host), *PARTNERS)))
     others = np.flatnonzero(partners[state.at] & ~state.arrays.held)
+    if state.arrays.has_budget:
+        units, others = _worth_weighing(state, here, units, others)
     if not len(units) or not len(others):
         return Swap()
     changes = swap_changes(state, here, units, others)
@@ -152,6 +154,16 @@ def _share_a_price(state: State, units: Ints, others: Ints) -> Bools:
             is_priced = state.grouping[unit].any() | state.grouping[mates].any(axis=1)
             shared[row, [column[mate] for mate in mates[is_priced].tolist() if mate in column]] = True
     return shared
+
+
+def _worth_weighing(state: State, here: int, units: Ints, others: Ints) -> tuple[Ints, Ints]:
+    """Leave out who may not leave home for want of a budget, unless somebody goes home for them."""
+    homes, may_leave = state.arrays.home, state.affordable()
+    if not may_leave[units].all() and not (homes[others] == here).any():
+        units = units[may_leave[units]]
+    if not may_leave[others].all():
+        others = others[may_leave[others] | np.isin(state.at[others], homes[units])]
+    return units, others
 
 
 def _within_budget(state: State, here: int, units: Ints, others: Ints) -> Bools:

@@ -19,6 +19,7 @@ from balancer.store.lease import Lease
 from balancer.store.marks import Marks
 from balancer.store.memory import Memory
 from balancer.store.past_migrations import PastMigrations
+from balancer.store.power_tests import PowerTests
 from balancer.store.reservations import Reservations
 from balancer.store.sightings import Sightings
 
@@ -32,6 +33,7 @@ class Store:
         self.marks = Marks(database)
         self.boots = Boots(database)
         self.equipment = Equipments(database)
+        self.power_tests = PowerTests(database)
         self.lease = Lease(database)
         self.audit = Audit(database)
         self.memory = Memory(database)

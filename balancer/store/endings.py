@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from balancer.domain.pace import PastMigration
-from balancer.store import failures, halts, memory, past_migrations, sightings
+from balancer.store import failures, halts, memory, past_migrations, power_tests, sightings
 from balancer.store.database import Database
 from balancer.store.journal import EntryState, Journal, JournalEntry, settle_in
 from balancer.store.reservations import release_in
@@ -28,6 +28,7 @@ class Consequences:
     shunned: failures.Shunned | None = None
     halt: halts.Halt | None = None
     past: PastMigration | None = None  # how a migration that arrived was foretold, and how it went
+    tested: power_tests.TestRecord | None = None  # how far a power test has come
 
 
 class Endings:
@@ -54,6 +55,8 @@ class Endings:
 
 
 def _remember(connection: Connection, at: datetime, then: Consequences) -> None:
+    if then.tested is not None:
+        power_tests.note_in(connection, then.tested)
     if then.touched:
         memory.touch_in(connection, then.touched, at, then.failed)
     if then.mib is not None:

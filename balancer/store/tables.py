@@ -304,3 +304,12 @@ equipment = Table(
     Column("pools", Text, nullable=False),
     Column("networks", Text, nullable=False),
 )
+
+power_tests = Table(
+    "power_tests",
+    metadata,
+    Column("host", String, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("result", String, nullable=False),
+    Column("words", Text, nullable=False),
+)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from unittest.mock import patch
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, HostState
 from balancer.domain.plan import Plan
 from balancer.domain.units import gib
 from balancer.domain.violation import TOLERANCE
-from balancer.planning import make_plan, verify
+from balancer.planning import drafting, make_plan, verify
 from balancer.planning.question import ask
 from balancer.policy import Policy
-from balancer.solving import find_placement
+from balancer.solving import Decision, Problem, find_placement
 from tests.bench.clusters import BenchCase, cluster_of
 from tests.bench.taking import taken_so_far
 from tests.bench.wishes import BALANCE, BOTH, FEWEST, WISHES, Wish
@@ -37,7 +40,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one plan is worth, and what it took. None stands for what is not defined, or was not asked for."""
+    """What one plan is worth, and what it took. None stands for what is not defined, or was not asked for.
+
+    decision_seconds: CPU seconds of the decision, model and search; cpu_seconds are those of the whole plan
+    """
 
     task: Task
     norm_gap: float | None
@@ -51,6 +57,7 @@ class Measured:
     hosts_on_after: int
     cpu_deviation: float
     memory_deviation: float
+    decision_seconds: float
     cpu_seconds: float
     peak_mib: float
     child_mib: float
@@ -89,6 +96,7 @@ def _decision(task: Task, cluster: Cluster, policy: Policy) -> Measured:
         hosts_on_after=len(on),
         cpu_deviation=later.imbalance(CPU),
         memory_deviation=later.imbalance(MEMORY),
+        decision_seconds=after.cpu_seconds - before.cpu_seconds,
         cpu_seconds=after.cpu_seconds - before.cpu_seconds,
         peak_mib=after.own_mib,
         child_mib=after.child_mib,
@@ -101,7 +109,8 @@ def _decision(task: Task, cluster: Cluster, policy: Policy) -> Measured:
 
 def _plan(task: Task, cluster: Cluster, policy: Policy) -> Measured:
     before = taken_so_far()
-    plan = make_plan(cluster, policy)
+    with decisions_timed() as decisions:
+        plan = make_plan(cluster, policy)
     after = taken_so_far()
     verify_seconds, objections = _verified(plan, cluster, policy) if task.is_verified else (None, ())
     # A budget is spent, and the next cycle has another one: only what is not limited has to come to rest at once.
@@ -121,6 +130,7 @@ def _plan(task: Task, cluster: Cluster, policy: Policy) -> Measured:
         hosts_on_after=summary.hosts_on_after,
         cpu_deviation=summary.imbalance_after.cpu,
         memory_deviation=summary.imbalance_after.memory,
+        decision_seconds=sum(decisions),
         cpu_seconds=after.cpu_seconds - before.cpu_seconds,
         peak_mib=after.own_mib,
         child_mib=after.child_mib,
@@ -129,6 +139,21 @@ def _plan(task: Task, cluster: Cluster, policy: Policy) -> Measured:
         verify_seconds=verify_seconds,
         faults=(*objections, *(f"{unmet.promise}: {unmet.why}" for unmet in plan.unmet)),
     )
+
+
+@contextmanager
+def decisions_timed() -> Iterator[list[float]]:
+    """Collect the CPU seconds of each decision that a plan asks for."""
+    seconds: list[float] = []
+
+    def timed(problem: Problem) -> Decision:
+        before = taken_so_far().cpu_seconds
+        decision = find_placement(problem)
+        seconds.append(taken_so_far().cpu_seconds - before)
+        return decision
+
+    with patch.object(drafting, "find_placement", timed):
+        yield seconds
 
 
 def _warm_up(wish: Wish) -> None:

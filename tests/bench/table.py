@@ -26,7 +26,8 @@ COLUMNS = (
     "hosts on",
     "CPU dev.",
     "mem. dev.",
-    "CPU s",
+    "decide s",
+    "plan s",
     "MiB",
     "child",
     "run / least",
@@ -87,6 +88,7 @@ def _cells(seeds: Sequence[Measured]) -> tuple[str, ...]:
         f"{before:.0f} > " + _median(seeds, lambda one: one.hosts_on_after, "{:.0f}"),
         _median(seeds, lambda one: one.cpu_deviation, "{:.4f}"),
         _median(seeds, lambda one: one.memory_deviation, "{:.4f}"),
+        _median(seeds, lambda one: one.decision_seconds, "{:.2f}"),
         _median(seeds, lambda one: one.cpu_seconds, "{:.2f}"),
         _median(seeds, lambda one: one.peak_mib, "{:.0f}"),
         _median(seeds, lambda one: one.child_mib, "{:.0f}"),
@@ -145,7 +147,7 @@ def _our_cells(seeds: Sequence[Measured]) -> tuple[str, ...]:
     after = _median(seeds, lambda one: one.hosts_on_after, "{:.0f}")
     most = f"{len(seeds)} of {len(seeds)}"
     legal = f"{sum(not one.faults for one in seeds)} of {len(seeds)}"
-    return (cells[0], *cells[2:5], after, *cells[6:10], most, legal)
+    return (cells[0], *cells[2:5], after, *cells[6:8], *cells[9:11], most, legal)
 
 
 def _peer_cells(ours: Figures, wish: str, seeds: Sequence[PeerMeasured]) -> tuple[str, ...]:

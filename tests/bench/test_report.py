@@ -20,7 +20,8 @@ from tests.bench.measuring import Measured, Task, carried_out, measure
 from tests.bench.peers import FULL_CBC, HBAL, HBAL_30, HSQUEEZE, PeerMeasured, PeerTask, Scored
 from tests.bench.table import beside_table, contest_table, table_of
 from tests.bench.taking import own_use, taken_so_far
-from tests.bench.wishes import BALANCE, BOTH, FEWEST, THIRTY_MOVES, Wish
+from tests.bench.wishes import BALANCE, BOTH, FEWEST, Wish
+from tests.bench.wishes import THIRTY_MOVES_BRIEFLY as BRIEFLY
 
 ONE = Measured(
     task=Task(BenchCase(8, 80, 1), BALANCE),
@@ -35,7 +36,8 @@ ONE = Measured(
     hosts_on_after=5,
     cpu_deviation=0.1,
     memory_deviation=0.2,
-    cpu_seconds=1.0,
+    decision_seconds=1.0,
+    cpu_seconds=1.5,
     peak_mib=70.0,
     child_mib=60.0,
     run_over_least=1.0,
@@ -148,7 +150,7 @@ def test_a_plan_is_measured_with_its_proof() -> None:
 
 def test_a_step_that_the_next_plan_finds_is_not_lost_in_a_median() -> None:
     (row,) = printed_rows(of_seed(1), of_seed(2, steps_again=4), of_seed(3, steps_again=None))
-    assert row[14] == "4"
+    assert row[15] == "4"
 
 
 def test_a_peer_is_measured_by_our_bound() -> None:
@@ -172,13 +174,13 @@ def test_an_answer_that_breaks_a_promise_is_not_called_legal() -> None:
 
 
 def test_a_contest_says_in_which_figures_we_are_no_better() -> None:
-    (contest,) = (one for one in CONTESTS if one.wish == THIRTY_MOVES)
-    ours = figures(of_seed(1, wish=THIRTY_MOVES), of_seed(2, wish=THIRTY_MOVES, cpu_seconds=0.1, gib=80.0))
-    peers = [by_peer(HBAL_30, 1, THIRTY_MOVES), by_peer(HBAL_30, 2, THIRTY_MOVES)]
+    (contest,) = (one for one in CONTESTS if one.wish == BRIEFLY)
+    ours = figures(of_seed(1, wish=BRIEFLY), of_seed(2, wish=BRIEFLY, decision_seconds=0.1, gib=80.0))
+    peers = [by_peer(HBAL_30, 1, BRIEFLY), by_peer(HBAL_30, 2, BRIEFLY)]
     table, lost = contest_table(contest, ours, peers)
     said = [row[-1] for row in rows_of(table) if row[1] == HBAL_30]
     assert said == ["GiB 100 > 90; CPU s 1.00 > 9.00 / 50", "nothing"]
-    assert lost == [f"30 moves, seed 1, beside hbal -l 30: {each}" for each in said[0].split("; ")]
+    assert lost == [f"30 moves, briefly, seed 1, beside hbal -l 30: {each}" for each in said[0].split("; ")]
 
 
 def test_as_good_is_good_enough_in_a_contest() -> None:
@@ -193,7 +195,7 @@ def test_what_misses_its_bar_is_said_with_the_bar() -> None:
 
     assert weak_spots([on(32, 500)]) == []
     assert weak_spots([on(32, 500, norm_gap=0.04)]) == ["32 x 500, balance: norm_gap 4.00%, the bar is 3.00%"]
-    assert weak_spots([on(32, 500, cpu_seconds=1.5)]) == ["32 x 500, balance: 1.50 CPU s, the bar is 1"]
+    assert weak_spots([on(32, 500, decision_seconds=1.5)]) == ["32 x 500, balance: 1.50 CPU s, the bar is 1"]
     assert weak_spots([on(8, 80, run_over_least=1.2)]) == [
         "8 x 80, balance: takes up to 1.200 times the lower bound on its time, the bar is 1.05"
     ]
@@ -245,7 +247,7 @@ def test_hosts_that_a_plan_puts_to_sleep_may_be_woken_by_the_next() -> None:
 
 
 def test_a_plan_that_is_limited_is_not_asked_for_more() -> None:
-    found = measure(Task(BenchCase(4, 30, 1), replace(THIRTY_MOVES, most_moves=2)))
+    found = measure(Task(BenchCase(4, 30, 1), replace(BRIEFLY, most_moves=2)))
     assert found.moves == 2 and found.steps_again is None
 
 

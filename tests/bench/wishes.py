@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from balancer.policy import Policy
+from balancer.policy.model import Effort
 from tests.bench.clusters import BenchCase, policy_of
 from tests.bench.rules import Weights
 
@@ -18,6 +19,7 @@ class Wish:
     name: str
     weights: Weights
     most_moves: int | None = None
+    iterations: int | None = None  # of the search, where not the usual
 
     def policy(self, case: BenchCase) -> Policy:
         """Return the policy that asks for this on a case, the case's rules kept.
@@ -26,7 +28,8 @@ class Wish:
         """
         policy = policy_of(case, self.weights, self.most_moves)
         patient = policy.stability.model_copy(update={"payback_minutes": PAYBACK_MINUTES})
-        return policy.model_copy(update={"stability": patient})
+        brief = {} if self.iterations is None else {"effort": Effort(iterations=self.iterations)}
+        return policy.model_copy(update={"stability": patient, **brief})
 
 
 BALANCE = Wish("balance", Weights(even_load=1.0, least_power=0.0, few_moves=0.02))
@@ -36,6 +39,7 @@ WISHES = (BALANCE, BOTH, FEWEST)
 
 # What hbal stops at by default on 32 x 500 is 30 moves or some more.
 THIRTY_MOVES = Wish("30 moves", BALANCE.weights, most_moves=30)
+THIRTY_MOVES_BRIEFLY = Wish("30 moves, briefly", BALANCE.weights, most_moves=30, iterations=2000)
 
 # For clusters that run out of memory before they run out of CPU: docs/benchmarks.md has it as a policy file. The budget
 # is one move less than the fewest that `hbal -g1e-5` takes on seeds 1 to 5.

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from balancer.domain.migration import MigrationOptions
 from balancer.domain.plan import Action
 from balancer.errors import Prospect
 from balancer.execution import Limits, Result, look, settle_the_past
+from balancer.platforms.base import MigrationOrder
+from balancer.platforms.simulated import SimulatedPlatform
 from balancer.power.base import PowerState
+from balancer.simulation.machines import GuestSpec, constantly
 from balancer.store.halts import HaltKind
 from balancer.store.journal import EntryState
 from tests.execution.stage import NOON, Stage, build, move, power, sleep_steps
@@ -182,3 +187,62 @@ def test_failures_are_forgotten_by_nobody_but_time(crowd: Stage) -> None:
     fail(crowd, "a")
     assert [failure.target for failure in crowd.store.failures.since(NOON)] == ["h2"]
     assert crowd.store.failures.since(crowd.clock.now() + timedelta(seconds=1)) == ()
+
+
+FILES_BY_RESTART = {"kind": "cold", "options": MigrationOptions(restart=True, copy_storage="all")}
+WHAT_NEEDS_US = [
+    ("files", FILES_BY_RESTART),
+    ("busy", {"kind": "warm", "options": MigrationOptions(stop_seconds=20.0)}),
+    ("busy", {"kind": "live", "options": MigrationOptions(post_copy=True)}),
+]
+
+
+class TestTheKillFileInMidMove:
+    @pytest.fixture
+    def armed(self, crowd: Stage, tmp_path: Path) -> Stage:
+        crowd.world.add_guest(GuestSpec("busy", 2, 8192, constantly(1.0), dirty_mib_per_s=2000), "h1")
+        crowd.world.add_guest(GuestSpec("files", 2, 1024, constantly(1.0), storage="local", disk_gib=10.0), "h1")
+        return replace(crowd, site=replace(crowd.site, kill_file=tmp_path / "stop"))
+
+    @pytest.mark.parametrize(("vm", "how"), WHAT_NEEDS_US)
+    def test_what_would_need_another_act_of_ours_is_given_up_and_its_guest_runs_where_it_was(
+        self, armed: Stage, tmp_path: Path, vm: str, how: dict[str, Any]
+    ) -> None:
+        runner = armed.runner(move(vm, "h1", "h2", **how))
+        runner.advance()
+        armed.wait(5)
+        assert armed.is_running(vm) is (vm == "busy")
+        (tmp_path / "stop").touch()
+        (outcome,) = runner.run_to_end().outcomes
+        assert outcome.result is Result.FAILED and "given up: the kill file" in outcome.detail
+        assert armed.places()[vm] == "h1" and armed.is_running(vm)
+        assert armed.store.failures.since(NOON) == () and armed.store.reservations.all() == ()
+
+    def test_what_the_hypervisors_do_between_them_arrives(self, armed: Stage, tmp_path: Path) -> None:
+        runner = armed.runner(move("a", "h1", "h2"))
+        runner.advance()
+        (tmp_path / "stop").touch()
+        assert len(runner.run_to_end().done) == 1 and armed.places()["a"] == "h2"
+
+    def test_a_guest_that_has_gone_on_at_its_target_gets_the_rest_of_its_memory(
+        self, armed: Stage, tmp_path: Path
+    ) -> None:
+        by_post_copy = move("busy", "h1", "h2", kind="live", options=MigrationOptions(post_copy=True))
+        runner = armed.runner(by_post_copy, limits=Limits(migration_deadline_seconds=3600))
+        armed.world.hang_migration("busy", at_share=0.75)
+        runner.advance()
+        armed.wait(600)
+        assert [migration.is_cut for migration in armed.world.transit.under_way] == [True]
+        (tmp_path / "stop").touch()
+        assert len(runner.run_to_end().done) == 1
+        assert armed.places()["busy"] == "h2" and armed.is_running("busy")
+
+    def test_one_that_appears_while_both_ends_are_asked_is_heeded(self, armed: Stage, tmp_path: Path) -> None:
+        class Slow(SimulatedPlatform):
+            def preflight(self, order: MigrationOrder) -> tuple[str, ...]:
+                (tmp_path / "stop").touch()
+                return super().preflight(order)
+
+        (outcome,) = armed.with_platform(Slow(armed.world)).run(move("files", "h1", "h2", **FILES_BY_RESTART)).outcomes
+        assert outcome.result is Result.REFUSED and "the kill file" in outcome.detail
+        assert armed.is_running("files") and armed.store.journal.latest() == ()

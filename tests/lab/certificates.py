@@ -79,6 +79,18 @@ def write_host(directory: Path, trusted: bytes, host: Certificate) -> None:
     (directory / "CA/cacert.pem").write_bytes(trusted)
     for part in ("server", "client"):
         write_pair(directory / "libvirt", part, host)
+    write_qemu(directory / "qemu", trusted, host)
+
+
+def write_qemu(directory: Path, trusted: bytes, host: Certificate) -> None:
+    """What QEMU itself encrypts a migration with; it has names of its own for the same things."""
+    directory.mkdir()
+    (directory / "ca-cert.pem").write_bytes(trusted)
+    for part in ("server", "client"):
+        (directory / f"{part}-cert.pem").write_bytes(host.certificate)
+        key = directory / f"{part}-key.pem"
+        key.touch(mode=0o600)
+        key.write_bytes(host.key)
 
 
 def write_pair(directory: Path, part: str, pair: Certificate) -> None:

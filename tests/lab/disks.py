@@ -13,10 +13,16 @@ from .guests import Guest
 from .hosts import Host, all_processes, command_line, signal_all
 from .names import MARK
 
+MIB = 1024 * 1024
+BASE_MIB = 64
+
 
 def create(guest: Guest, host: Host, shared: Path) -> None:
     if guest.disk == "local":
         make_image(local_image(host, guest.name))
+    if guest.disk == "above base":
+        make_base(host)
+        make_above_base(host, guest.name)
     if guest.disk == "shared":
         make_image(shared / f"{guest.name}.raw")
         serve(guest.name, shared)
@@ -24,6 +30,26 @@ def create(guest: Guest, host: Host, shared: Path) -> None:
 
 def make_image(path: Path) -> None:
     run("qemu-img", "create", "-q", "-f", "raw", str(path), "8M")
+
+
+def make_base(host: Host) -> None:
+    """An image that each host is given for itself; empty where guests keep their notes, and else full."""
+    path = base_image(host)
+    if not path.exists():
+        path.write_bytes(bytes(MIB) + (BASE_MIB - 1) * MIB * b"b")
+
+
+def make_above_base(host: Host, guest: str) -> None:
+    base = ("-b", "/var/lib/libvirt/images/base.img", "-F", "raw")  # as the host itself sees it
+    run("qemu-img", "create", "-q", "-u", "-f", "qcow2", *base, str(above_base(host, guest)), f"{BASE_MIB}M")
+
+
+def base_image(host: Host) -> Path:
+    return host.directory / "lib/images/base.img"
+
+
+def above_base(host: Host, guest: str) -> Path:
+    return host.directory / "lib/images" / f"{guest}.qcow2"
 
 
 def local_image(host: Host, guest: str) -> Path:
@@ -52,5 +78,8 @@ def stop_serving(guest: str, shared: Path) -> None:
 
 def remove(guest: str, hosts: list[Host], shared: Path) -> None:
     stop_serving(guest, shared)
-    for path in [shared / f"{guest}.raw", *(local_image(host, guest) for host in hosts)]:
+    of_hosts = [
+        path for host in hosts for path in (local_image(host, guest), above_base(host, guest), base_image(host))
+    ]
+    for path in [shared / f"{guest}.raw", *of_hosts]:
         path.unlink(missing_ok=True)

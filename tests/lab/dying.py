@@ -1,5 +1,7 @@
 """`python -m tests.lab.dying PHASE ...`: balancer, killed as by kill -9 once its first move has come so far.
 
+`frozen:PHASE` stops it and its hands instead, as a machine that stands still would; let on, both go on from there.
+
 prepare     both ends were asked what speaks against it; nothing was written
 request     the move is written down; the order was not sent
 sent        the order was sent; that it was is not written
@@ -14,6 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from itertools import count
 from typing import Any, Final
 
 from balancer.cli import main
@@ -45,17 +48,28 @@ MOMENTS: Final[dict[str, Moment]] = {
 }
 
 
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def freeze() -> None:
+    """Stop this process and its hands; for one that was started in a session of its own."""
+    os.killpg(0, signal.SIGSTOP)
+
+
 def die_at(moment: str) -> None:
     """Replace one call of the balancer by one that does not survive."""
+    how, moment = (freeze, moment.removeprefix("frozen:")) if moment.startswith("frozen:") else (die, moment)
     owner, name, after, is_it = MOMENTS[moment]
     call = getattr(owner, name)
+    first = count()
 
     def deadly(self: Any, *words: Any) -> Any:
-        fatal = is_it(*words)
+        fatal = is_it(*words) and next(first) == 0
         if after or not fatal:
             answer = call(self, *words)
         if fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
+            how()
         return answer
 
     setattr(owner, name, deadly)

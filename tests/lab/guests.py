@@ -10,13 +10,17 @@ LEAST_MEMORY_MIB = 80
 """With less, the guest's kernel does not boot."""
 
 
+Disk = Literal["shared", "local", "above base"]
+"""On the network; a file of its host; or a file of its host that holds what differs from a base image there."""
+
+
 @dataclass(frozen=True)
 class Guest:
     name: str
     load_percent: int = 10
     memory_mib: int = 96
     vcpus: int = 1
-    disk: Literal["shared", "local"] | None = None
+    disk: Disk | None = None
     metadata: str = ""
     uuid: UUID = field(default_factory=uuid4)
 
@@ -97,13 +101,15 @@ def disk_xml(guest: Guest) -> str:
     """Without a cache on the host: libvirt calls migration unsafe otherwise, and rightly so."""
     if guest.disk is None:
         return ""
-    kind, source = "file", f"<source file='/var/lib/libvirt/images/{guest.name}.raw'/>"
+    kind, form, source = "file", "raw", f"<source file='/var/lib/libvirt/images/{guest.name}.raw'/>"
+    if guest.disk == "above base":
+        form, source = "qcow2", f"<source file='/var/lib/libvirt/images/{guest.name}.qcow2'/>"
     if guest.disk == "shared":
         server = f"<host transport='unix' socket='/var/lib/libvirt/shared/{guest.name}.sock'/>"
         kind, source = "network", f"<source protocol='nbd' name='{guest.name}'>{server}</source>"
     return f"""\
 <disk type='{kind}' device='disk'>
-      <driver name='qemu' type='raw' cache='none'/>
+      <driver name='qemu' type='{form}' cache='none'/>
       {source}
       <target dev='vda' bus='virtio'/>
     </disk>"""

@@ -1,6 +1,7 @@
 """One lab host: who it is, its files, its power, and what runs in it."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -8,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from .commands import LabError, run, wait_until
@@ -204,6 +206,13 @@ def start_libvirtd(host: Host) -> None:
 def virsh(host: Host, *command: str, given: str | None = None, timeout: float = 60) -> str:
     """Over its own socket, so it works with the cable pulled."""
     return run("virsh", "--quiet", "--connect", host.unix_uri, *command, given=given, timeout=timeout)
+
+
+def qemu_started(host: Host, guest: str) -> list[datetime]:
+    """When its libvirtd started a QEMU for a guest."""
+    log = host.directory / "log/qemu" / f"{guest}.log"
+    said = log.read_text(errors="replace") if log.exists() else ""
+    return [datetime.fromisoformat(when) for when in re.findall(r"^(\S+ \S+): starting up libvirt", said, re.MULTILINE)]
 
 
 def answers(host: Host) -> bool:

@@ -1,10 +1,12 @@
 """The lab as tests use it: `with Lab(hosts=3) as lab:`."""
 
 import atexit
+import json
 import signal
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -106,6 +108,9 @@ class Lab:
         """Undo what a test did to a host. One that does not answer then, or remembers hooks, is switched off and on."""
         self.thaw_host(host.name)
         self.link_up(host.name)
+        network.give_up_soon(host, is_impatient=False)
+        for other in self.hosts:
+            network.mislead(host, other, is_misled=False)
         self.set_boot_seconds(host.name, 0)
         self.ignore_soft_shutdown(host.name, False)
         if hosts.remove_hooks(host) or not self.libvirtd_running(host.name):
@@ -158,7 +163,7 @@ class Lab:
         load_percent: int = 10,
         memory_mib: int = 96,
         vcpus: int = 1,
-        disk: Literal["shared", "local"] | None = None,
+        disk: guests.Disk | None = None,
         persistent: bool = True,
         autostart: bool = False,
         metadata: str = "",
@@ -235,6 +240,13 @@ class Lab:
             if any(mark in word for pid in hosts.processes(host) for word in hosts.command_line(pid))
         ]
 
+    def started(self, name: str) -> list[tuple[datetime, str]]:
+        """When a QEMU was started for it and on which host, by libvirt's own log; a migration starts one at its target.
+
+        Logs outlive guests: the name has to be one that no earlier test has used.
+        """
+        return sorted((when, host.name) for host in self.hosts for when in hosts.qemu_started(host, name))
+
     def console(self, name: str) -> Path:
         """The guest's console log: one file, which source and target of a migration both append to."""
         return self.directory / "consoles" / f"{name}.log"
@@ -300,6 +312,11 @@ class Lab:
         """Whether it answers over the network."""
         return self.is_on(host) and hosts.answers(self.host(host))
 
+    def ask_qemu(self, host: str, name: str, question: str) -> Any:
+        """Ask a guest's QEMU itself, past libvirt: `query-migrate` and the like."""
+        command = json.dumps({"execute": question})
+        return json.loads(self.virsh(host, "qemu-monitor-command", name, command))["return"]
+
     def wait_for_host(self, host: str, timeout: float = 60) -> None:
         """Until its libvirtd answers."""
         try:
@@ -341,6 +358,18 @@ class Lab:
 
     def link_up(self, host: str) -> None:
         network.set_link(self.host(host), "up")
+
+    def line_down(self, host: str, towards: str) -> None:
+        """Break a line in one direction: what a host sends to another is lost, and it hears that one still."""
+        network.mislead(self.host(host), self.host(towards), is_misled=True)
+
+    def line_up(self, host: str, towards: str) -> None:
+        network.mislead(self.host(host), self.host(towards), is_misled=False)
+
+    def give_lines_up_soon(self, *names: str) -> None:
+        """Have these hosts take a line for broken, once it is, in a second or two; `reset` undoes it."""
+        for name in names:
+            network.give_up_soon(self.host(name))
 
     def set_boot_seconds(self, host: str, seconds: int) -> None:
         """How long its next boot takes before it is on the network; very long is a host that never comes."""

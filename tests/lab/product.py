@@ -24,17 +24,19 @@ LEASE_SECONDS = 5  # short, because stories kill the holder and want to go on
 class Product:
     """Runs `balancer` against a lab, each story with a store of its own."""
 
-    def __init__(self, lab: Lab, directory: Path) -> None:
+    def __init__(self, lab: Lab, directory: Path, store: str | None = None) -> None:
         self.lab, self.directory = lab, directory
         self.policy = directory / "policy.yaml"
         self.saved = directory / "cycle.json"
+        self.log = directory / "log"
         self.store = directory / "balancer.db"
+        self.store_url = store or f"sqlite:///{self.store}"
         self.site = directory / "site.yaml"
         self.secrets = lab.secrets_dir
 
     def has_site(self, **changes: Any) -> None:
         """Write the site file; `changes` as `Lab.site_file` takes them."""
-        self.lab.site_file(self.site, store=f"sqlite:///{self.store}", shutdown_deadline_seconds=60.0, **changes)
+        self.lab.site_file(self.site, store=self.store_url, shutdown_deadline_seconds=60.0, **changes)
 
     def has_policy(self, text: str) -> None:
         self.policy.write_text(f"schema: balancer.policy/1\n{text}\n")
@@ -55,6 +57,14 @@ class Product:
         return subprocess.Popen(
             command, env=self.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
+
+    def serves(self, *, by_way_of: Sequence[str] = ("balancer",)) -> subprocess.Popen[bytes]:
+        """Start the service in a session of its own, so that it and its hands can be frozen together; it logs."""
+        command = [sys.executable, "-m", *by_way_of, "run", "--mode", "act"]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                command, env=self.environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
 
     def says(self, *arguments: str, code: int | None = 0, timeout: float = 300) -> str:
         """Run a command to its end, insist on its exit code (None: any), and return all that it said."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -206,6 +207,29 @@ def test_a_line_that_breaks_in_post_copy_costs_no_guest_and_leaves_one_definitio
     assert platform.whereabouts(wanted.vm_id).active_on == ("hv1",)
     lab.link_up("hv2")
     assert ended(platform, wanted, seconds=150).error == ""
+    assert arrived_once(lab, platform, "busy", before)
+
+
+@pytest.mark.long
+def test_a_post_copy_that_qemu_itself_gave_up_is_resumed(lab: Lab, platform: LibvirtPlatform) -> None:
+    """Here the line is away for so long that QEMU breaks off: nothing but an order of ours brings the rest over.
+
+    Emulated, a guest that waits for the memory which an interrupt needs stops all of its QEMU; what is needed often has
+    come after some seconds. The target has to notice too that the line is gone, and does by what it sends in vain.
+    """
+    before = a_writer(lab)
+    wanted = order(platform, "busy", mib_per_s=4.0, post_copy=True)
+    send(platform, wanted)
+    running = ["list", "--name", "--state-running"]
+    wait_until(lambda: "busy" in lab.virsh("hv2", *running).split(), 60, "switched over: busy")
+    time.sleep(5)
+    lab.give_lines_up_soon("hv1", "hv2")
+    lab.line_down("hv2", towards="hv1")
+    wait_until(lambda: "post-copy failed" in lab.virsh("hv2", "domstate", "busy", "--reason"), 60, "broken off: busy")
+    wait_until(lambda: lab.ask_qemu("hv1", "busy", "query-migrate")["status"] == "postcopy-paused", 60, "paused: busy")
+    wait_until(lambda: platform.migration_status(wanted).phase is MigrationPhase.CUT, 60, "cut: busy")
+    lab.line_up("hv2", towards="hv1")
+    assert ended(platform, wanted, seconds=60).error == ""
     assert arrived_once(lab, platform, "busy", before)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import inf
 from random import Random
 
@@ -10,7 +11,7 @@ import pytest
 from balancer.constraints import Headroom, Together
 from balancer.domain.cluster import Cluster
 from balancer.domain.placement import Move
-from balancer.planning.least_time import by_slots
+from balancer.planning.least_time import by_slots, shared_out
 from balancer.planning.order import order
 from tests.drawing import cluster
 
@@ -94,12 +95,12 @@ def _agrees(seed: int) -> bool:
 
 
 def test_no_order_beats_the_bound_and_room_often_raises_it() -> None:
-    assert sum(_agrees(seed) for seed in range(250)) > 15
+    assert sum(_agrees(seed) for seed in range(250)) > 10
 
 
 @pytest.mark.long
 def test_the_same_on_many_more() -> None:
-    assert sum(_agrees(seed) for seed in range(1000, 6000)) > 300
+    assert sum(_agrees(seed) for seed in range(1000, 6000)) > 200
 
 
 def test_a_chain_of_guests_that_wait_for_each_other_takes_the_sum_of_their_times() -> None:
@@ -108,8 +109,17 @@ def test_a_chain_of_guests_that_wait_for_each_other_takes_the_sum_of_their_times
     shapes = list(FULL.lower(drawn))
     plan = order(drawn, moves, shapes, lambda move: _gib(drawn, move), leaving_hosts=frozenset({"h4"}))
     assert (plan.seconds_at_least, plan.seconds) == (24.0, 24.0)
-    # Where a guest could hop over h4, the bound has to allow for it.
-    assert order(drawn, moves, shapes, lambda move: _gib(drawn, move)).seconds_at_least == 16.0
+    # Where guests could hop over h4 nobody has to wait for c; but there is one piece of room of 8 for three.
+    assert order(drawn, moves, shapes, lambda move: _gib(drawn, move)).seconds_at_least == 24.0
+
+
+def test_guests_take_turns_where_there_are_fewer_pieces_of_room_than_guests_that_need_one() -> None:
+    """6 are free on each of four hosts, and 24 in all; but a guest of 8 needs a piece of 8, and h5 has two of them."""
+    drawn = cluster("h1 14: a=8 | h2 14: b=8 | h3 14: c=8 | h4 14: d=8 | h5 17:")
+    moves = [Move("a", "h1", "h2"), Move("b", "h2", "h1"), Move("c", "h3", "h4"), Move("d", "h4", "h3")]
+    plan = order(drawn, moves, list(FULL.lower(drawn)), lambda move: _gib(drawn, move))
+    assert plan.seconds_at_least == 16.0
+    assert plan.dropped == ()
 
 
 def test_guests_that_come_to_one_host_wait_for_room_for_all_of_them() -> None:
@@ -120,10 +130,29 @@ def test_guests_that_come_to_one_host_wait_for_room_for_all_of_them() -> None:
     assert plan.seconds == 11.0
 
 
+def test_a_group_that_needs_all_slots_does_not_share_them_with_what_takes_long() -> None:
+    drawn = cluster("h1 64: a=5 b=3 long=20 | h2 64: | h3 64:")
+    moves = [Move("a", "h1", "h2"), Move("b", "h1", "h2"), Move("long", "h1", "h3")]
+    shapes = [*FULL.lower(drawn), *Together(kind="together", vms=("a", "b")).lower(drawn)]
+    plan = order(drawn, moves, shapes, lambda move: _gib(drawn, move), 2)
+    assert (plan.seconds_at_least, plan.seconds) == (23.0, 23.0)  # until b is there, nobody else leaves
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_on_one_host_moves_are_not_divided_among_its_slots(seed: int) -> None:
+    rng = Random(seed)
+    seconds, slots = [float(rng.randint(1, 9)) for _ in range(rng.randint(1, 6))], rng.randint(1, 3)
+    best = inf
+    for way in product(range(slots), repeat=len(seconds)):
+        best = min(best, max(sum(s for s, slot in zip(seconds, way, strict=True) if slot == n) for n in range(slots)))
+    assert shared_out(seconds, slots) <= best
+    assert shared_out([4.0, 4.0, 4.0], 2) == 8.0 and shared_out([5.0, 4.0, 3.0, 3.0, 3.0], 2) == 9.0
+
+
 def test_a_group_that_starts_at_once_may_be_larger_than_the_slots() -> None:
     group, others = [Move(name, "h1", "h2") for name in "abc"], [[Move("d", "h1", "h3")], [Move("e", "h1", "h3")]]
     assert by_slots([group], lambda move: 5.0, 2) == 5.0
-    assert by_slots([[move] for move in group], lambda move: 5.0, 2) == 7.5
+    assert by_slots([[move] for move in group], lambda move: 5.0, 2) == 10.0
     assert by_slots([group, *others], lambda move: 5.0, 2) == 10.0
     drawn = cluster("h1 64: a=5 b=5 c=5 d=5 e=5 | h2 64: | h3 64:")
     together = Together(kind="together", vms=("a", "b", "c"))

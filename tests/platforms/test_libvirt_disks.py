@@ -14,7 +14,7 @@ from balancer.domain.site_file import SiteHost
 from balancer.errors import PlatformError
 from balancer.platforms.base import MigrationOrder
 from balancer.platforms.libvirt import restarting
-from balancer.platforms.libvirt.disks_moved import are_there, homeless, remove_disks, users_of
+from balancer.platforms.libvirt.disks_moved import are_there, described, homeless, make_place, remove_disks, users_of
 from balancer.platforms.libvirt.restarting import Restart
 
 libvirt = pytest.importorskip("libvirt")
@@ -88,6 +88,8 @@ class Guest:
     id: str
     disk: str = DISK
     active: bool = False
+    asked: int = 0
+    looks_until_it_follows: int = 0
 
     def UUIDString(self) -> str:
         return self.id
@@ -99,18 +101,31 @@ class Guest:
         return f"<domain><devices><disk><source file='{self.disk}'/></disk></devices></domain>"
 
     def isActive(self) -> bool:
+        if self.asked and self.looks_until_it_follows:
+            self.looks_until_it_follows -= 1
+            self.active = self.looks_until_it_follows > 0
         return self.active
 
     def create(self) -> None:
         self.active = True
 
     def shutdown(self) -> None:
-        self.active = False
+        self.asked += 1
+        self.active = self.looks_until_it_follows > 0
 
 
+@dataclass
 class Stream:
+    is_aborted: bool = False
+
     def recv(self, _: int) -> bytes:
         return b""
+
+    def send(self, data: bytes) -> int:
+        return len(data)
+
+    def abort(self) -> None:
+        self.is_aborted = True
 
     def finish(self) -> None: ...
 
@@ -121,6 +136,7 @@ class Host:
 
     pool: Pool = field(default_factory=lambda: Pool("/srv"))
     guests: dict[str, Guest] = field(default_factory=dict)
+    streams: list[Stream] = field(default_factory=list)
 
     def listAllStoragePools(self, _: int) -> list[Pool]:
         return [self.pool]
@@ -134,7 +150,8 @@ class Host:
         return self.guests[vm_id]
 
     def newStream(self, _: int) -> Stream:
-        return Stream()
+        self.streams.append(Stream())
+        return self.streams[-1]
 
     def close(self) -> None: ...
 
@@ -149,7 +166,10 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Host]:
 
 
 def move(
-    hosts: dict[str, Host], order: MigrationOrder = ORDER, last_instant: Callable[[], None] = lambda: None
+    hosts: dict[str, Host],
+    order: MigrationOrder = ORDER,
+    last_instant: Callable[[], None] = lambda: None,
+    is_given_up: Callable[[], bool] = lambda: False,
 ) -> None:
     """Move web as libvirt does: the definition goes, and a guest that runs by then runs on where it is."""
 
@@ -160,7 +180,7 @@ def move(
             del hosts["hv1"].guests[WEB]
 
     ends = (SiteHost(name="hv1", uri="hv1"), SiteHost(name="hv2", uri="hv2"))
-    Restart(order, (DISK,), *ends).around(go)
+    Restart(order, (DISK,), *ends, is_given_up).around(go)
 
 
 def disks(host: Host) -> list[str]:
@@ -195,6 +215,46 @@ def test_one_that_is_started_in_the_last_instant_is_not_started_twice(hosts: dic
     assert not hosts["hv2"].guests[WEB].active
 
 
+# -- given up
+
+
+WITH_DISK = MigrationOrder(
+    Move("web", "hv1", "hv2"), WEB, "cold", None, MigrationOptions(restart=True, copy_storage="all")
+)
+
+
+def test_given_up_before_it_is_asked_a_guest_is_not_shut_down(hosts: dict[str, Host]) -> None:
+    guest = hosts["hv1"].guests[WEB]
+    guest.create()
+    with pytest.raises(PlatformError, match="it was given up on request"):
+        move(hosts, RESTARTED, is_given_up=lambda: True)
+    assert guest.active and guest.asked == 0
+
+
+def test_given_up_while_it_goes_down_it_is_not_asked_again_and_is_started_once_it_is(
+    hosts: dict[str, Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restarting, "SECONDS_BETWEEN_PRESSES", 0.0)
+    guest = hosts["hv1"].guests[WEB]
+    guest.create()
+    guest.looks_until_it_follows = 3
+    with pytest.raises(PlatformError, match="it was given up on request"):
+        move(hosts, RESTARTED, is_given_up=lambda: guest.asked > 0)
+    assert guest.active and guest.asked == 1 and WEB not in hosts["hv2"].guests
+
+
+def test_given_up_while_its_disk_is_copied_it_is_started_where_it_was_and_the_copy_goes(
+    hosts: dict[str, Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stream, "recv", lambda *_: b"a disk without end")
+    hosts["hv1"].guests[WEB].create()
+    with pytest.raises(PlatformError, match="it was given up on request"):
+        move(hosts, WITH_DISK, is_given_up=lambda: bool(disks(hosts["hv2"])))
+    assert hosts["hv1"].guests[WEB].active and WEB not in hosts["hv2"].guests
+    assert disks(hosts["hv1"]) == ["web.raw"] and disks(hosts["hv2"]) == []
+    assert [stream.is_aborted for host in hosts.values() for stream in host.streams] == [True, True]
+
+
 @pytest.mark.parametrize("needs", ["another guest", "a disk above it"])
 def test_a_disk_that_something_else_needs_stays(hosts: dict[str, Host], needs: str) -> None:
     if needs == "another guest":
@@ -204,6 +264,17 @@ def test_a_disk_that_something_else_needs_stays(hosts: dict[str, Host], needs: s
     with pytest.raises(PlatformError, match=f"{DISK} stays for"):
         move(hosts)
     assert "web.raw" in disks(hosts["hv1"])
+
+
+def test_a_disk_above_a_base_image_gets_a_place_above_the_same_base(hosts: dict[str, Host]) -> None:
+    source, target = hosts["hv1"], hosts["hv2"]
+    source.pool.add("above.qcow2", base="/srv/base.qcow2")
+    like = described(source, "/srv/above.qcow2", with_base=True)
+    assert "<backingStore><path>/srv/base.qcow2</path></backingStore>" in (like or "")
+    assert make_place(target, "hv2", "/srv/above.qcow2", like).path() == "/srv/above.qcow2"
+    assert "backingStore" not in (described(source, "/srv/above.qcow2") or "")
+    with pytest.raises(PlatformError, match="a file of that name is there already"):
+        make_place(target, "hv2", "/srv/above.qcow2", like)
 
 
 def test_what_needs_a_disk_is_named() -> None:

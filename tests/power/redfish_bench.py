@@ -58,7 +58,7 @@ class Bench(BmcBench):
         """Start the BMC and wait until it answers."""
         self.make_machine()
         make_certificate(self.certificate, self.directory / "bmc.key")
-        (self.directory / "htpasswd").write_text(f"{USER}:{_hash_of(PASSWORD)}\n")
+        (self.directory / "htpasswd").write_text(f"{USER}:{hash_of(PASSWORD)}\n")
         (self.directory / "config.json").write_text(json.dumps(self._config()))
         with (self.directory / "bmc.log").open("w") as log:
             command = [sys.executable, str(EMULATOR), str(self.directory / "config.json")]
@@ -85,12 +85,9 @@ class Bench(BmcBench):
 
     def _wait_until_it_listens(self) -> None:
         for _ in range(400):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
+            if listens(self.port):
                 return
+            time.sleep(0.05)
         raise RuntimeError(f"the Redfish emulator does not answer: {self.log}")
 
     def switch(
@@ -114,7 +111,16 @@ class Bench(BmcBench):
         )
 
 
-def _hash_of(password: str) -> str:
+def listens(port: int) -> bool:
+    """Whether somebody takes connections at a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def hash_of(password: str) -> str:
     import bcrypt
 
     hashed: bytes = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=4))

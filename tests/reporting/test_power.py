@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
@@ -20,9 +21,20 @@ LOST = HostPower(
 def test_a_table_tells_the_age_of_a_proof_the_slow_boot_and_the_last_failure() -> None:
     printed = io.StringIO()
     Console(file=printed, width=200).print(power_text([WELL, LOST], NOW))
-    _, well, lost = printed.getvalue().splitlines()
+    _, well, lost, _, why = (line.rstrip() for line in printed.getvalue().splitlines())
     assert "(12 d ago)" in well and "3 min (7)" in well and "power on: done" in well
-    assert "never" in lost and "power on: failed" in lost and "did not wake" in lost and "silent" in lost
+    assert "never" in lost and "power on: failed" in lost and "silent" in lost
+    assert why == "h2 left the power scheme: did not wake; when mended: balancer power test h2"
+
+
+def test_a_table_tells_when_a_host_was_tested_and_below_it_why_that_came_to_nothing() -> None:
+    printed = io.StringIO()
+    passed = replace(WELL, tested_at=NOW - timedelta(days=3), test_result="passed", test_words="answers after 2 min")
+    vain = replace(WELL, tested_at=NOW, test_result="failed", test_words="late is active here")
+    Console(file=printed, width=200).print(power_text([passed, vain], NOW))
+    _, well, _, _, why = (line.rstrip() for line in printed.getvalue().splitlines())
+    assert "(3 d ago) passed" in well
+    assert why == "h1 was not tested: late is active here"
 
 
 def test_why_a_bmc_cannot_be_asked_stands_below_the_table() -> None:

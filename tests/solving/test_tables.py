@@ -13,7 +13,6 @@ from balancer.domain.shapes import LoadTable
 from balancer.objectives import EvenLoad
 from balancer.objectives.little_wait import LEVELS, queue
 from balancer.solving import Effort, Problem, find_placement
-from balancer.solving.descent import Work
 from balancer.solving.evacuation import empty_hosts
 from balancer.solving.find import _bounded
 from balancer.solving.lowering import arrays_of
@@ -21,6 +20,7 @@ from balancer.solving.pods import parts_of_problem, pods_of
 from balancer.solving.score import Solution, score
 from balancer.solving.state import State
 from balancer.solving.tables import above_envelope, envelope, tables_of
+from balancer.solving.work import Work
 from tests.drawing import cluster
 from tests.solving.outright import best_outright, cost_of
 from tests.solving.outright import excess_of as excess_of_cluster

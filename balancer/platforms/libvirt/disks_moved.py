@@ -1,4 +1,7 @@
-"""Local disks of a guest that is shut off: libvirt moves its definition alone, so they go by way of storage volumes."""
+"""Local disks that go by way of storage volumes: of a guest that is shut off, and those that lie above a base image.
+
+libvirt moves the definition alone of the one, and makes no file at the target for the other.
+"""
 
 from __future__ import annotations
 
@@ -98,24 +101,37 @@ def _uses(connection: Connection, vm_id: str) -> Iterator[tuple[str, str]]:
 
 def copy_disk(source: Connection, target: Connection, host: str, path: str, copied: Callable[[int], None]) -> None:
     """Copy a disk to the same path on another host, where no file of that name may be; a broken copy is removed."""
-    operation = f"copy the disk {path}"
-    volume, pool = volume_at(source, path), pool_at(target, str(PurePosixPath(path).parent))
-    if volume is None or pool is None:
-        where = "the source" if volume is None else host
-        way_out = f"define a storage pool at {PurePosixPath(path).parent} there"
-        raise PlatformError(host, operation, f"{where} has no storage pool there", way_out)
-    if are_there(target, [path]):
-        raise PlatformError(host, operation, "a file of that name is there already", FILE_IN_THE_WAY)
-    made = pool.createXML(_like(volume), 0)
+    made = make_place(target, host, path, described(source, path))
     try:
-        _stream(source, volume, target, made, copied)
+        _stream(source, volume_at(source, path), target, made, copied)
     except BaseException:
         made.delete(0)
         raise
 
 
-def _like(volume: Any) -> str:
-    """Describe a volume of the same name, size and format, and leave what is particular to the old one."""
+def described(connection: Connection, path: str, with_base: bool = False) -> str | None:
+    """Describe a disk, so that one like it can be made on another host; None where it lies in no pool."""
+    volume = volume_at(connection, path)
+    return None if volume is None else _like(volume, with_base)
+
+
+def make_place(connection: Connection, host: str, path: str, like: str | None) -> Any:
+    """Make an empty disk where no file of that name may be, and return its volume."""
+    operation, pool = f"make a place for the disk {path}", pool_at(connection, str(PurePosixPath(path).parent))
+    if like is None or pool is None:
+        where = "the source" if like is None else host
+        way_out = f"define a storage pool at {PurePosixPath(path).parent} there"
+        raise PlatformError(host, operation, f"{where} has no storage pool there", way_out)
+    if are_there(connection, [path]):
+        raise PlatformError(host, operation, "a file of that name is there already", FILE_IN_THE_WAY)
+    return pool.createXML(like, 0)
+
+
+def _like(volume: Any, with_base: bool) -> str:
+    """Describe a volume of the same name, size and format, and leave what is particular to the old one.
+
+    A copy has no base even where the original has one: what is sent of it is all that can be read from it.
+    """
     old = ElementTree.fromstring(volume.XMLDesc(0))
     new = ElementTree.Element("volume")
     ElementTree.SubElement(new, "name").text = old.findtext("name")
@@ -123,6 +139,10 @@ def _like(volume: Any) -> str:
     kind = old.find("target/format")
     if kind is not None:
         ElementTree.SubElement(ElementTree.SubElement(new, "target"), "format", dict(kind.attrib))
+    base = old.find("backingStore")
+    if with_base and base is not None:
+        above = ElementTree.SubElement(new, "backingStore")
+        above.extend(part for part in base if part.tag in {"path", "format"})
     return ElementTree.tostring(new, "unicode")
 
 
@@ -130,10 +150,15 @@ def _stream(source: Connection, old: Any, target: Connection, new: Any, copied: 
     reading, writing = source.newStream(0), target.newStream(0)
     old.download(reading, 0, 0, 0)
     new.upload(writing, 0, 0, 0)
-    while data := reading.recv(CHUNK_BYTES):
-        sent = 0
-        while sent < len(data):
-            sent += writing.send(data[sent:])
-        copied(len(data))
+    try:
+        while data := reading.recv(CHUNK_BYTES):
+            sent = 0
+            while sent < len(data):
+                sent += writing.send(data[sent:])
+            copied(len(data))
+    except PlatformError:
+        for stream in (reading, writing):
+            stream.abort()  # a volume that is being written cannot be removed
+        raise
     reading.finish()
     writing.finish()

@@ -7,11 +7,19 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from balancer.domain.site_file import SiteHost
 from balancer.errors import BalancerError, PlatformError, Prospect
 from balancer.platforms.base import MigrationOrder, MigrationStatus
-from balancer.platforms.libvirt.disks_moved import FILE_IN_THE_WAY, are_there, homeless, remove_disks
+from balancer.platforms.libvirt.disks_moved import (
+    FILE_IN_THE_WAY,
+    are_there,
+    described,
+    homeless,
+    make_place,
+    remove_disks,
+)
 from balancer.platforms.libvirt.escorting import Escort
 from balancer.platforms.libvirt.jobs import BYTES_PER_MIB
 from balancer.platforms.libvirt.knock import knock
@@ -53,6 +61,8 @@ class RunningMigration:
         self._source, self._target, self._guest = source, target, guest
         self._from, self._to = links
         self._mends = mends
+        self._places: list[str] = []  # files made at the target, for libvirt to fill
+        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"migration of {order.move.vm}", daemon=True)
 
     def start(self) -> None:
@@ -66,6 +76,10 @@ class RunningMigration:
     def restarts(self) -> bool:
         """Whether its guest is shut off on the way and started again, so that it still counts as one that runs."""
         return self.order.options.restart and self.is_running
+
+    def give_up(self) -> None:
+        """Stop moving a guest that is shut off, or is to be, where that is safe; it is started where it was."""
+        self._given_up.set()
 
     def measured(self, status: MigrationStatus) -> MigrationStatus:
         """Return a status with what the migration took, as far as that was measured."""
@@ -94,12 +108,14 @@ class RunningMigration:
 
     def _go_live(self) -> None:
         self._refuse_to_copy_over_a_file()
+        self._make_places_above_bases()
         escort = Escort(self.order, str(self._source.uri))
         escort.start()
         try:
             self._migrate()
         except PlatformError:
             if not self._was_cut():
+                self._remove_places()
                 raise
             self.lost = False
             self._mend()
@@ -112,6 +128,26 @@ class RunningMigration:
     @property
     def _copies(self) -> tuple[str, ...]:
         return self._guest.local_disks if self.order.options.copies_storage else ()
+
+    def _make_places_above_bases(self) -> None:
+        """libvirt makes a file at the target for a disk that is copied whole, and none for one above a base image."""
+        if self.order.options.copy_storage != "incremental":
+            return
+        for path in self._copies:
+            operation = f"make a place for the disk {path}"
+            like = self._from.ask(operation, partial(described, path=path, with_base=True))
+            self._to.ask(operation, partial(make_place, host=self._target.name, path=path, like=like))
+            self._places.append(path)
+
+    def _remove_places(self) -> None:
+        """Remove what was made at the target where the guest certainly stayed; else the next try names the files."""
+        if not self._places or self.lost:
+            return
+        operation = "remove the places that were made for disks"
+        with suppress(PlatformError):
+            stayed = self._from.ask(operation, lambda c: runs(c, self.order.vm_id))
+            if stayed and not self._to.ask(operation, lambda c: runs(c, self.order.vm_id)):
+                self._to.ask(operation, lambda c: remove_disks(c, self.order.vm_id, self._places))
 
     def _remove_copied_disks(self) -> None:
         """Remove the old files, now that the guest runs on the new ones and there alone."""
@@ -231,7 +267,7 @@ class RunningMigration:
     # -- shut off
 
     def _go_cold(self) -> None:
-        restart = Restart(self.order, self._guest.local_disks, self._source, self._target)
+        restart = Restart(self.order, self._guest.local_disks, self._source, self._target, self._given_up.is_set)
         restart.around(self._migrate)
         self.copied_mib = restart.copied_mib
         self.downtime_ms = restart.downtime_ms

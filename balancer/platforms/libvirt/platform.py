@@ -204,6 +204,10 @@ class LibvirtPlatform:
 
     def abort_migration(self, order: MigrationOrder) -> None:
         operation = f"give up the migration of {order.move.vm}"
+        last = self._ours(order)
+        if order.kind == "cold" and last is not None:
+            last.give_up()  # no job of the hypervisors carries it out, but a thread of ours
+            return
         link = self._link(order.move.source, operation)
         for _ in range(ABORT_TRIES):
             came_of_it = link.ask(operation, partial(questions.give_up_migration, vm_id=order.vm_id))

@@ -1,7 +1,8 @@
 """Moving a guest that is shut off, and, where it ran, shutting it down before and starting it after.
 
 Once it has been shut down it is started again, whatever else fails: at its target if it has arrived there, else where
-it was. Its old disks are removed last.
+it was. Its old disks are removed last. It may be given up until its definition moves: before it is asked to shut down
+nothing happens, and later it is started where it was.
 """
 
 from __future__ import annotations
@@ -28,20 +29,31 @@ SECONDS_BETWEEN_PRESSES = 30.0  # a guest that boots or is busy may miss the but
 class Restart:
     """One such move."""
 
-    def __init__(self, order: MigrationOrder, disks: tuple[str, ...], source: SiteHost, target: SiteHost) -> None:
+    def __init__(
+        self,
+        order: MigrationOrder,
+        disks: tuple[str, ...],
+        source: SiteHost,
+        target: SiteHost,
+        is_given_up: Callable[[], bool],
+    ) -> None:
         self.copied_mib = 0.0
         self.downtime_ms: float | None = None
         self._order, self._disks, self._source, self._target = order, disks, source, target
         self._copied: list[str] = []
+        self._is_given_up = is_given_up
 
     def around(self, move_definition: Callable[[], None]) -> None:
         """Shut down, copy, move, start; or put all back as it was. Raises PlatformError with what went wrong."""
         began = time.monotonic()
+        self._stop_if_given_up()
         if self._order.options.restart:
             self._on(self._source, "shut it down", self._shut_down)
         try:
+            self._stop_if_given_up()
             self._copy_disks()
             self._on(self._source, "see that it is shut off still", self._see_it_off)
+            self._stop_if_given_up()
             move_definition()
         except PlatformError:
             self._put_back()
@@ -53,17 +65,28 @@ class Restart:
             self.downtime_ms = 1000 * (time.monotonic() - began)
         self._remove(self._source)
 
+    def _stop_if_given_up(self) -> None:
+        if self._is_given_up():
+            raise PlatformError(self._source.name, f"move {self._order.move.vm} shut off", "it was given up on request")
+
     def _shut_down(self, connection: Connection) -> None:
         domain = connection.lookupByUUIDString(self._order.vm_id)
-        deadline, next_press = time.monotonic() + MOST_SECONDS_TO_SHUT_DOWN, 0.0
+        deadline, asked_at = time.monotonic() + MOST_SECONDS_TO_SHUT_DOWN, None
         while domain.isActive():
             if time.monotonic() > deadline:
                 cause = f"{self._order.move.vm} was asked to shut down and still runs; it may yet follow"
                 raise PlatformError(self._source.name, "shut it down", cause, "see what holds it up, and that it is on")
-            if time.monotonic() >= next_press:
+            if self._is_to_be_asked(asked_at):
                 domain.shutdown()
-                next_press = time.monotonic() + SECONDS_BETWEEN_PRESSES
+                asked_at = time.monotonic()
             time.sleep(0.2)
+
+    def _is_to_be_asked(self, asked_at: float | None) -> bool:
+        """One that was asked may yet follow, and has to be started then: given up, it is waited for, no more."""
+        if asked_at is None:
+            self._stop_if_given_up()
+            return True
+        return time.monotonic() >= asked_at + SECONDS_BETWEEN_PRESSES and not self._is_given_up()
 
     def _see_it_off(self, connection: Connection) -> None:
         """Somebody may start it while its disks are copied: then they are old, and there must not be a second one."""
@@ -93,6 +116,7 @@ class Restart:
             self._copied.append(path)
 
     def _count(self, copied_bytes: int) -> None:
+        self._stop_if_given_up()
         self.copied_mib += copied_bytes / BYTES_PER_MIB
 
     def _remove(self, host: SiteHost) -> None:

@@ -102,6 +102,6 @@ def _believable(cores: float, host_cpus: float) -> float:
 
 def wait_share(before: GuestSample, now: GuestSample, vcpus: int) -> float | None:
     """Return the share of its time in which a vCPU could have run and did not get to."""
-    if before.wait_ns is None or now.wait_ns is None or now.wait_ns < before.wait_ns:
+    if before.wait_ns is None or now.wait_ns is None or now.wait_ns < before.wait_ns or vcpus < 1:
         return None
     return min(1.0, (now.wait_ns - before.wait_ns) / NANOSECONDS / (now.at - before.at) / vcpus)
