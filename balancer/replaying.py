@@ -53,12 +53,12 @@ def as_the_site_file_says(laid: Laid, file: SiteFile) -> Laid:
 def _as_entered(host: HostSpec, entry: SiteHost | None) -> HostSpec:
     if entry is None:
         return host
-    power, seconds = entry.power or host.power, entry.power and entry.power.boot_seconds
+    seconds = None if entry.power is None else entry.power.boot_seconds
     return replace(
         host,
         cores=entry.capacity.cpu_cores or host.cores,
         memory_mib=entry.capacity.memory_mib or host.memory_mib,
-        power=power,
+        power=entry.power or host.power,
         boot_seconds=host.boot_seconds if seconds is None else seconds,
         migration_mib_per_s=entry.migration_mib_per_s or host.migration_mib_per_s,
         may_sleep=entry.may_sleep,

@@ -10,7 +10,7 @@ set by hand, so that all of it happens in one thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from balancer.cycle import Cycle, run_cycle
@@ -31,7 +31,7 @@ class Pace:
     next_glance: datetime | None = None
     last_early: datetime | None = None
     is_surprised: bool = False
-    lookout: Lookout = Lookout()
+    lookout: Lookout = field(default_factory=Lookout)
 
 
 class Passing:

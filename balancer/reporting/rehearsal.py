@@ -55,7 +55,9 @@ def rehearsal_text(runs: Sequence[Rehearsed]) -> RenderableType:
         table.add_column(run.policy.name, justify="right", overflow="fold")
     for name, say in ROWS:
         table.add_row(name, *(say(run) for run in runs))
-    return Group(title, _when(first), table, *(_hours(run) for run in runs), *(_changes(run) for run in runs), *_odd(first))
+    return Group(
+        title, _when(first), table, *(_hours(run) for run in runs), *(_changes(run) for run in runs), *_odd(first)
+    )
 
 
 def _when(run: Rehearsed) -> RenderableType:

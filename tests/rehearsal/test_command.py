@@ -21,7 +21,7 @@ SITE_FILE = """schema: balancer.site/1
 cluster: lab
 platform: {kind: simulated}
 hosts:
-  - {name: north, may_sleep: true, capacity: {cpu_cores: 6, memory_mib: 16384}, power: {watts: [50, 90], boot_seconds: 77}}
+  - {name: north, may_sleep: true, capacity: {cpu_cores: 6, memory_mib: 16384}, power: {watts: [50, 90]}}
   - {name: south, may_sleep: true, capacity: {cpu_cores: 6, memory_mib: 16384}, power: {watts: [60, 95]}}
 """
 
@@ -36,7 +36,9 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
     """A record of two guests, its hosts and a policy."""
-    rows = [f"2026-03-02T00:{5 * n:02}:00Z,g{g},{0.5 if n < 6 else 3},4,6144,h{g}" for n in range(1, 10) for g in (0, 1)]
+    rows = [
+        f"2026-03-02T00:{5 * n:02}:00Z,g{g},{0.5 if n < 6 else 3},4,6144,h{g}" for n in range(1, 10) for g in (0, 1)
+    ]
     (tmp_path / "load.csv").write_text("\n".join(["at,guest,cpu_cores,vcpus,memory_mib,host", *rows]))
     (tmp_path / "hosts.yaml").write_text(SITE % ("on", 0))
     (tmp_path / "saver.yaml").write_text(SAVER)

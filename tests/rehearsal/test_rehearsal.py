@@ -148,7 +148,9 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, st
 
 def without_ids(run: Rehearsed) -> Rehearsed:
     """Return what was found without what is drawn anew for each plan."""
-    steps = [s if s.plan is None else s.model_copy(update={"plan": s.plan.model_copy(update={"id": "-"})}) for s in run.steps]
+    steps = [
+        s if s.plan is None else s.model_copy(update={"plan": s.plan.model_copy(update={"id": "-"})}) for s in run.steps
+    ]
     return run.model_copy(update={"steps": tuple(steps)})
 
 
