@@ -135,6 +135,8 @@ class Ledger:
 class EmbeddedDay:
     """One day of the embedded site, on virtual time."""
 
+    breath = CYCLE  # after which somebody may look
+
     def __init__(self, site: Site, policy: Policy, out: Console, pace_seconds: float) -> None:
         self._site, self._policy, self._out, self._pace = site, policy, out, pace_seconds
         self.ledger = Ledger()
@@ -146,8 +148,12 @@ class EmbeddedDay:
         self._out.print(Text("time   hosts         on    CPU      draws   what the balancer does", style="dim"))
         passing = Passing(self._site, self._policy, CYCLE.total_seconds(), self._note, self._finish)
         while self._site.clock.now() < until:
-            passing.live_until(min(until, self._site.clock.now() + CYCLE))
-            time.sleep(self._pace)
+            passing.live_until(min(until, self._site.clock.now() + self.breath))
+            self._breathe()
+
+    def _breathe(self) -> None:
+        """Let a person look."""
+        time.sleep(self._pace)
 
     def _note(self, cycle: Cycle) -> None:
         self._count_guests(cycle.seen)

@@ -29,12 +29,9 @@ class SampledDay(EmbeddedDay):
     samples = short = 0
     cores_lacking = 0.0
 
-    def _act_until(self, moment: datetime) -> None:
-        while (now := self._site.clock.now()) < moment:
-            self._sample()
-            super()._act_until(min(moment, now + BETWEEN_SAMPLES))
+    breath = BETWEEN_SAMPLES
 
-    def _sample(self) -> None:
+    def _breathe(self) -> None:
         world = world_of(self._site)
         with world.settled():
             for host in world.hosts.values():
