@@ -33,6 +33,7 @@ bench: $(VENV)/.for-tests
 ifdef TRACES
 	$(PIP) --editable ".[bench]"
 	$(BIN)/python -m tests.bench.forecasts --traces $(TRACES)
+	$(BIN)/python -m tests.bench.planetlab --traces $(TRACES) --keep planetlab.jsonl --picture planetlab.svg $(PLANETLAB)
 endif
 
 lint: $(VENV)/.for-tests

@@ -4,6 +4,9 @@ used[host, resource] + swing[host, resource] <= share[resource] * usable[host, r
 
 swing of CPU: what is kept free for guests that need more than expected at once, where demand is expected at a risk
 
+With `fill_cpu` guests come to a host only up to that share, and one that is between the two is left as it is: needs
+that go up and down by chance would otherwise move guests back and forth on hosts that are filled to the brim.
+
 Beside CPU and memory this may be said of anything that the snapshot lists under `resources`; it then holds on the
 hosts that list it.
 """
@@ -37,6 +40,12 @@ class Headroom(Constraint):
 
     kind: Literal["headroom"] = "headroom"
     cpu: Share = Field(default=0.90, description="share of the usable cores that may be in use")
+    fill_cpu: Share | None = Field(
+        default=None,
+        description="guests come to a host only up to this share of its usable cores, and leave it above `cpu`; "
+        "absent: the same as `cpu`",
+        examples=[0.8],
+    )
     memory: Share = Field(default=0.95, description="share of the usable memory that may be assigned")
 
     resources: dict[Name, Share] = Field(
@@ -60,7 +69,16 @@ class Headroom(Constraint):
     def lower(self, cluster: Cluster) -> Iterator[Shape]:
         for host in cluster.hosts:
             for resource, share in self.shares_on(host):
-                yield CapacityShare(host.name, resource, share, self.price)
+                yield CapacityShare(host.name, resource, self._filled(cluster, host, resource, share), self.price)
+
+    def _filled(self, cluster: Cluster, host: Host, resource: Resource, share: float) -> float:
+        """Return how full a host may be made: as full as it is, where that is between `fill_cpu` and the promise."""
+        usable = host.usable(resource)
+        if resource != CPU or self.fill_cpu is None or usable <= 0:
+            return share
+        fill = min(share, _left_by_swing(host, resource, self.fill_cpu))
+        today = cluster.used(host, resource) / usable if host.is_on else 0.0
+        return fill if today > share + TOLERANCE else max(fill, min(today, share))
 
     @property
     def sight(self) -> Sight:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from typing import Final, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from balancer.demand.beginning import beginning_of
 from balancer.demand.diary import SLOT_SECONDS, Diary, Floats
 from balancer.demand.forecast import HORIZONS, Forecast, Forecaster
 from balancer.demand.newcomers import typical_of
@@ -22,6 +23,7 @@ from balancer.domain.host import CPU, MEMORY
 from balancer.domain.vm import Demand, Vm
 
 ENOUGH_READINGS: Final = 12  # an hour of them; until then a guest is expected to be as its like are
+MOST_ARE_KNOWN: Final = 0.5  # below that share the cluster itself is new, and guests are judged by each other
 SIGMAS_OF_CHANCE: Final = 2.0  # a present use beyond that is a rise, and counts at once
 
 
@@ -51,7 +53,7 @@ def expected(readings: pd.DataFrame, diary: Diary, cluster: Cluster, rules: Rule
         return by_itself
     guests = [vm for vm in by_itself.vms if vm.is_active and is_believable(vm)]
     forecaster = Forecaster(diary, [vm.key for vm in guests], [vm.vcpus for vm in guests], cluster.taken_at, zone)
-    ahead = _foreseen(forecaster, guests, horizons_counted(by_itself, rules.horizon_minutes))
+    ahead = _foreseen(forecaster, diary, guests, horizons_counted(by_itself, rules.horizon_minutes))
     if not ahead.is_known.any():
         return by_itself
     sharing = _sharing(ahead, guests, by_itself, rules.risk)
@@ -101,18 +103,30 @@ class Ahead:
     is_known: npt.NDArray[np.bool_]
 
 
-def _foreseen(forecaster: Forecaster, guests: Sequence[Vm], horizons: Sequence[str]) -> Ahead:
-    found = {horizon: forecaster.at(horizon) for horizon in HORIZONS}
+def _foreseen(forecaster: Forecaster, diary: Diary, guests: Sequence[Vm], horizons: Sequence[str]) -> Ahead:
+    found: Mapping[str, Forecast] = {horizon: forecaster.at(horizon) for horizon in HORIZONS}
     counted = [found[horizon] for horizon in horizons]
     mean = np.max([forecast.mean for forecast in counted], axis=0)
     sigma = np.max([forecast.sigma for forecast in counted], axis=0)
     is_known = (forecaster.readings >= ENOUGH_READINGS) & ~np.isnan(mean)
+    if guests and is_known.mean() < MOST_ARE_KNOWN:
+        found, mean, sigma, is_known = _begun(diary, guests, found)
     wanted = (wanted_now(vm) for vm in guests)
     present = np.array([np.nan if cores is None else cores for cores in wanted], dtype=np.float32)
     mean = np.fmax(mean, present - SIGMAS_OF_CHANCE * sigma)
     # Not measured now: the quantile's rule has found the greatest of the window, and missing numbers mean busy.
     blind = np.array([vm.need(CPU) if vm.cpu_used_cores is None else 0.0 for vm in guests], dtype=np.float32)
     return Ahead(found, np.maximum(mean, blind), sigma, counted[-1].errors, is_known)
+
+
+def _begun(
+    diary: Diary, guests: Sequence[Vm], found: Mapping[str, Forecast]
+) -> tuple[Mapping[str, Forecast], Floats, Floats, npt.NDArray[np.bool_]]:
+    """Return what is expected where most guests are new: of a cluster that is looked at for the first time."""
+    vcpus = np.array([vm.vcpus for vm in guests], dtype=np.float32)
+    begun = beginning_of(diary.of([vm.key for vm in guests], ENOUGH_READINGS), vcpus)
+    by_horizon = {name: replace(forecast, mean=begun.mean, sigma=begun.sigma) for name, forecast in found.items()}
+    return by_horizon, begun.mean, begun.sigma, ~np.isnan(begun.mean)
 
 
 def horizons_counted(cluster: Cluster, minutes: float) -> list[str]:

@@ -253,13 +253,14 @@ class Cluster(Value):
     def with_hosts(self, state: HostState, *names: str) -> Cluster:
         """Return the cluster with these hosts in a state; one that is switched off has no load of its own."""
         reading = {"cpu_used_cores": 0.0, "memory_used_mib": 0.0} if state in ASLEEP else {}
-        return self._with_host_changes({name: {"state": state, **reading} for name in names})
+        return self.with_changed_hosts({name: {"state": state, **reading} for name in names})
 
     def with_host(self, name: str, **changes: Any) -> Cluster:
         """Return the cluster with some fields of one host changed."""
-        return self._with_host_changes({name: changes})
+        return self.with_changed_hosts({name: changes})
 
-    def _with_host_changes(self, changes: Mapping[str, Mapping[str, Any]]) -> Cluster:
+    def with_changed_hosts(self, changes: Mapping[str, Mapping[str, Any]]) -> Cluster:
+        """Return the cluster with some fields of some hosts changed."""
         hosts = tuple(h.model_copy(update=changes[h.name]) if h.name in changes else h for h in self.hosts)
         later = self._next({"hosts": hosts}, touched=changes.keys())
         for host in hosts:

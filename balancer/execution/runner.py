@@ -23,6 +23,8 @@ from balancer.store.journal import Phase
 from balancer.store.lease import LeaseLost
 from balancer.store.reservations import known_of
 
+LOOK_AGAIN_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class Held:
@@ -76,6 +78,7 @@ class Runner:
         self._held = ""  # why nothing but waking may begin
         self._abort = ""
         self._has_let_go = False
+        self._in_vain: tuple[datetime | None, object] = (None, None)  # the last look, and what waited after it
         self._progress = Progress(steps=len(plan.steps))
 
     # -- for everybody
@@ -243,6 +246,8 @@ class Runner:
         if limits.stopped:
             self.stop(limits.stopped)
             ready = [step for step in ready if self._is_owed(step)]
+        if ready and self._was_in_vain(ready):
+            return
         if all(step.is_move for step in ready) and (not ready or self._moves_in_flight() >= limits.concurrent):
             return  # a look would change nothing: no move may begin before one has ended
         known = self._site.store.glance(self._site.now)
@@ -251,6 +256,19 @@ class Runner:
             self._start_in_turn(ready, cluster, limits, reserved)
         except LeaseLost as lost:
             self.stop(str(lost))
+        self._in_vain = (self._site.now, self._agenda(self._ready()))
+
+    def _was_in_vain(self, ready: Sequence[Step]) -> bool:
+        """Whether all that is ready has waited since a look a moment ago, and nothing of this plan has ended meanwhile.
+
+        What others do may let it begin, so it is looked at again after a while.
+        """
+        looked, agenda = self._in_vain
+        lately = looked is not None and (self._site.now - looked).total_seconds() < LOOK_AGAIN_SECONDS
+        return lately and bool(self._running) and agenda == self._agenda(ready)
+
+    def _agenda(self, ready: Sequence[Step]) -> tuple[frozenset[str], frozenset[str]]:
+        return frozenset(step.id for step in ready), frozenset(self._running)
 
     def _moves_in_flight(self) -> int:
         return sum(each.step.is_move for each in self._running.values())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from balancer.domain.cluster import Cluster
-from balancer.domain.host import ASLEEP, HostState
+from balancer.domain.host import ASLEEP, Host, HostState
 from balancer.domain.memory import NOTHING_REMEMBERED
 from balancer.domain.migration import QEMU_STOP_SECONDS
 from balancer.domain.placement import Move
@@ -22,12 +23,15 @@ class Refused(Exception):
 
 
 class Replay:
-    """A cluster on paper, and the steps in flight on it. Moves are noted, and entered when somebody looks."""
+    """A cluster on paper, and the steps in flight on it. What changes is noted, and entered when somebody looks."""
 
     def __init__(self, cluster: Cluster, policy: Policy) -> None:
         self._entered = cluster
         self._arrived: dict[str, Move] = {}  # since the last look
         self._in_flight: dict[str, Move] = {}  # likewise
+        self._came: dict[str, set[str]] = defaultdict(set)  # likewise, guests by the host that they came to
+        self._hosts: dict[str, dict[str, object]] = defaultdict(dict)  # likewise, what became of hosts
+        self._as_they_are: dict[str, Host] = {}  # likewise, those hosts with it
         self._policy = policy
         self._is_doubtful = bool(cluster.doubts) or any(cluster.is_doubted(host) for host in cluster.hosts)
         self.touched_guests: set[str] = set()  # since the last call of `forget_touched`
@@ -39,6 +43,11 @@ class Replay:
         if self._arrived or self._in_flight:
             self._entered = self._entered.underway(self._arrived.values(), self._in_flight.values())
             self._arrived, self._in_flight = {}, {}
+            self._came.clear()
+        if self._hosts:
+            self._entered = self._entered.with_changed_hosts(self._hosts)
+            self._hosts.clear()
+            self._as_they_are.clear()
         return self._entered
 
     def forget_touched(self) -> None:
@@ -56,6 +65,7 @@ class Replay:
         if step.is_move:
             self._touch(move := step.move)
             self._in_flight[move.vm] = move
+            self._came[move.target].add(move.vm)
         elif step.action is Action.POWER_OFF:
             self._set(step, state=HostState.DRAINING)
 
@@ -75,17 +85,27 @@ class Replay:
             case Action.UNCORDON:
                 self._set(step, cordoned=False)
             case Action.POWER_OFF:
-                asleep = self.cluster.with_hosts(HostState.STANDBY, step.host or "")
-                self._entered = asleep.with_host(step.host or "", asleep_by_us=True)
-                self.touched_hosts.add(step.host or "")
+                asleep = {"state": HostState.STANDBY, "asleep_by_us": True}
+                self._set(step, **asleep, cpu_used_cores=0.0, memory_used_mib=0.0)
 
     def _touch(self, move: Move) -> None:
         self.touched_guests.add(move.vm)
         self.touched_hosts |= {move.source, move.target}
 
     def _set(self, step: Step, **changes: object) -> None:
-        self._entered = self.cluster.with_host(step.host or "", **changes)
-        self.touched_hosts.add(step.host or "")
+        name = step.host or ""
+        self._as_they_are[name] = self._host(name).model_copy(update=changes)
+        self._hosts[name] |= changes
+        self.touched_hosts.add(name)
+
+    def _host(self, name: str) -> Host:
+        """Return a host as it is now."""
+        return self._as_they_are.get(name) or self._entered.host(name)
+
+    def _guests_of(self, host: str) -> list[Vm]:
+        """Return the guests that are on a host now, or on their way to it or from it."""
+        near = dict.fromkeys((*(vm.name for vm in self._entered.guests_of(host)), *self._came.get(host, ())))
+        return [vm for vm in map(self._entered.vm, near) if host in self._ends(vm)]
 
     def _ends(self, vm: Vm) -> tuple[str, str | None]:
         """Return where a guest is, and where to it is on its way."""
@@ -100,7 +120,7 @@ class Replay:
         move, seen = step.move, self._entered
         if not seen.has_vm(move.vm):
             return f"there is no guest {move.vm}"
-        vm, source, target = seen.vm(move.vm), seen.host(move.source), seen.host(move.target)
+        vm, source, target = seen.vm(move.vm), self._host(move.source), self._host(move.target)
         home, goal = self._ends(vm)
         checks: Iterable[tuple[bool, str]] = (
             (bool(step.vm_id and vm.id and step.vm_id != vm.id), f"it is another guest now ({vm.id})"),
@@ -129,7 +149,7 @@ class Replay:
         return f"it cannot run on {move.target}: {unfit}" if unfit else ""
 
     def why_not_power_on(self, step: Step) -> str:
-        host = self._entered.host(step.host or "")
+        host = self._host(step.host or "")
         if host.is_on:
             return f"it is {host.state}"
         if host.drained:
@@ -139,12 +159,12 @@ class Replay:
         return ""
 
     def why_not_wait(self, step: Step) -> str:
-        state = self._entered.host(step.host or "").state
+        state = self._host(step.host or "").state
         return f"it is {state}, nobody switched it on" if state in ASLEEP else ""
 
     def why_not_power_off(self, step: Step) -> str:
-        host = self.cluster.host(step.host or "")
-        guests = self.cluster.guests_of(host.name)
+        host = self._host(step.host or "")
+        guests = self._guests_of(host.name)
         active = [vm.name for vm in guests if vm.is_active]
         shut_off = [vm.name for vm in guests if not vm.is_active]
         checks: Iterable[tuple[bool, str]] = (
@@ -163,7 +183,7 @@ class Replay:
         return next((why for is_so, why in checks if is_so), "")
 
     def why_not_cordon(self, step: Step) -> str:
-        return "" if self._entered.host(step.host or "").is_on else "it is asleep"
+        return "" if self._host(step.host or "").is_on else "it is asleep"
 
     def why_not_uncordon(self, step: Step) -> str:
         return ""

@@ -44,7 +44,7 @@ class SimulatedPlatform:
     # -- looking
 
     def observe(self) -> Cluster:
-        with self._world.settled():
+        with self._world.seen():
             now = self._world.clock.now()
             doubts: list[Doubt] = []
             hosts = tuple(self._look_at(host, now, doubts) for host in self._world.hosts.values())
@@ -95,7 +95,7 @@ class SimulatedPlatform:
         return vm.model_copy(update={**unread, "host": silent[0], "moving_to": goal})
 
     def whereabouts(self, vm_id: str) -> Whereabouts:
-        with self._world.settled():
+        with self._world.seen():
             not_asked = {name: _NO_ANSWER for name, host in self._world.hosts.items() if not host.answers}
             guest = self._world.guest_by_id(vm_id)
             if guest is None:
@@ -108,11 +108,11 @@ class SimulatedPlatform:
             )
 
     def answers(self, host: str) -> bool:
-        with self._world.settled():
+        with self._world.seen():
             return host in self._world.hosts and self._world.hosts[host].answers
 
     def host_uuid(self, host: str) -> str | None:
-        with self._world.settled():
+        with self._world.seen():
             asked = self._world.hosts.get(host)
             if asked is not None and asked.answers:
                 return asked.spec.id
@@ -156,7 +156,7 @@ class SimulatedPlatform:
             self._world.begin_migration(order.vm_id, move.target, _orders_of(order))
 
     def migration_status(self, order: MigrationOrder) -> MigrationStatus:
-        with self._world.settled():
+        with self._world.seen():
             migration = self._migration(order)
             if migration is None or not self._world.hosts[migration.source].answers:
                 return MigrationStatus(MigrationPhase.UNKNOWN)
@@ -196,7 +196,7 @@ class SimulatedPlatform:
 
     @contextmanager
     def _asking(self, host: str, operation: str) -> Iterator[None]:
-        with self._world.settled():
+        with self._world.seen():
             if host not in self._world.hosts:
                 raise PlatformError(host, operation, "there is no such host")
             if not self._world.hosts[host].answers:

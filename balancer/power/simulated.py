@@ -59,7 +59,7 @@ class SimulatedSwitch:
     @contextmanager
     def _server(self, operation: str) -> Iterator[SimHost]:
         """Reach the server behind the BMC, or say in words why the BMC does not do it."""
-        with self._world.settled():
+        with self._world.seen():
             bmc = self._world.hosts[self.host]
             if bmc.bmc_fault is not None:
                 raise PowerError(self.host, operation, f"the BMC: {bmc.bmc_fault}", _WAYS_OUT[bmc.bmc_fault])

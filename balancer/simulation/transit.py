@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 from balancer.simulation.machines import GuestState, Leg, Migration, MigrationFate, Orders, SimGuest, SimHost
@@ -18,14 +19,16 @@ class Transit:
     def __init__(self, hosts: Mapping[str, SimHost]) -> None:
         self._hosts = hosts
         self._last: dict[str, Migration] = {}  # by the guest's UUID
+        self._flying: dict[str, Migration] = {}  # likewise, those under way
+        self._at: dict[str, list[Migration]] = defaultdict(list)  # those under way, by either end
 
     @property
     def under_way(self) -> list[Migration]:
-        return [migration for migration in self._last.values() if not migration.ended]
+        return list(self._flying.values())
 
     def touching(self, host: str) -> list[Migration]:
         """Return the migrations to or from a host."""
-        return [migration for migration in self.under_way if host in migration.ends]
+        return list(self._at.get(host, ()))
 
     def last_of(self, vm_id: str) -> Migration | None:
         """Return the migration of a guest that began last, over or not, if any ever did."""
@@ -41,7 +44,9 @@ class Transit:
         migration = Migration(guest, guest.host, target, orders, _legs(guest, orders))
         if guest.next_migration is not None:
             migration.fate, guest.next_migration = guest.next_migration, None
-        self._last[guest.spec.id] = migration
+        self._last[guest.spec.id] = self._flying[guest.spec.id] = migration
+        for end in migration.ends:
+            self._at[end].append(migration)
         if orders.options.restart:
             guest.state = GuestState.SHUT_OFF
 
@@ -90,6 +95,10 @@ class Transit:
 
     def end(self, migration: Migration, error: str) -> None:
         """End a migration; its guest is where it is, and runs there if it ran before."""
+        if not migration.ended:
+            del self._flying[migration.guest.spec.id]
+            for end in migration.ends:
+                self._at[end].remove(migration)
         migration.ended, migration.error = True, error
         if migration.interrupts:
             migration.guest.state = GuestState.RUNNING
@@ -119,7 +128,7 @@ class Transit:
         return sent if cap is None else min(sent, cap)
 
     def _share_of_bandwidth(self, host: str) -> float:
-        return self._hosts[host].spec.migration_mib_per_s / max(1, len(self.touching(host)))
+        return self._hosts[host].spec.migration_mib_per_s / max(1, len(self._at.get(host, ())))
 
 
 def _legs(guest: SimGuest, orders: Orders) -> tuple[tuple[Leg, float], ...]:

@@ -7,6 +7,7 @@ ran on it is down. The world has no thread of its own: it catches up with its cl
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ from balancer.simulation.machines import (
 )
 from balancer.simulation.transit import Transit
 from balancer.simulation.trouble import Trouble
+
+A_MOMENT = 0.001  # seconds, after which what was due has certainly happened
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,32 @@ class World(Trouble):
         self.guests: dict[str, SimGuest] = {}
         self.transit = Transit(self.hosts)
         self._loads: dict[str, float] = {}  # what curves say of this moment, by guest: a look asks more than once
+        self._due: float | None = None  # when something happens next by itself; None where it has to be found out
+        self._homes: dict[str, list[SimGuest]] | None = None  # guests by host; likewise
         self._lock = threading.RLock()
 
     # -- time
 
     @contextmanager
     def settled(self) -> Iterator[None]:
-        """Hold the world still at the present moment."""
+        """Hold the world still at the present moment, for somebody who acts."""
+        with self._lock:
+            self._settle()
+            try:
+                yield
+            finally:
+                self._forget()
+
+    @contextmanager
+    def seen(self) -> Iterator[None]:
+        """Hold the world still at the present moment, for somebody who only looks: that is asked for very often."""
         with self._lock:
             self._settle()
             yield
+
+    def _forget(self) -> None:
+        """What was found out holds no longer."""
+        self._due = self._homes = None
 
     def settle(self) -> None:
         """Let everything happen that is due by now."""
@@ -79,11 +98,22 @@ class World(Trouble):
 
     def _settle(self) -> None:
         now = max(self.clock.now(), self._now)
-        while (event := min(self._events(), key=lambda event: event[0], default=None)) and event[0] <= now.timestamp():
-            due, happen = event
+        while (due := self._next_due()) <= now.timestamp():
+            event = min(self._events(), key=lambda event: event[0])
             self._let_pass_until(datetime.fromtimestamp(due, now.tzinfo))
-            happen()
+            event[1]()
+            self._forget()
         self._let_pass_until(now)
+
+    def seconds_to_next(self, most: float) -> float:
+        """Return how long nothing begins or ends by itself: nobody sees anything new before."""
+        with self.seen():
+            return min(most, max(self._next_due() - self._now.timestamp(), 0.0) + A_MOMENT)
+
+    def _next_due(self) -> float:
+        if self._due is None:
+            self._due = min((due for due, _ in self._events()), default=float("inf"))
+        return self._due
 
     def _events(self) -> Iterator[tuple[float, Callable[[], None]]]:
         """Find what will happen if nobody acts before; what comes first may change the rest."""
@@ -134,7 +164,12 @@ class World(Trouble):
 
     def guests_on(self, host: str) -> list[SimGuest]:
         """Return the guests that live on a host, running or not."""
-        return [g for g in self.guests.values() if g.host == host and g.state is not GuestState.GONE]
+        if self._homes is None:
+            self._homes = defaultdict(list)
+            for guest in self.guests.values():
+                if guest.state is not GuestState.GONE:
+                    self._homes[guest.host].append(guest)
+        return list(self._homes.get(host, ()))
 
     def id_of(self, vm: str) -> str:
         """Return the UUID of a guest."""

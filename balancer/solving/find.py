@@ -31,7 +31,7 @@ PRICED_PODS = 2  # whose prices bound all; pods are alike
 def find_placement(problem: Problem) -> Decision:
     """Find the best placement within the budget, never worse than today's, and say how far from the best it can be."""
     if len(problem.cluster.hosts) > PODS_ABOVE:
-        return find_in_pods(problem)
+        return _found_among_those_in_use(problem) or find_in_pods(problem)
     from balancer.solving.decide import decide
 
     arrays = arrays_of(problem)
@@ -45,6 +45,36 @@ def find_placement(problem: Problem) -> Decision:
         excess=found.score.excess,
         proved_optimal=found.is_proved,
         gap=norm_gap(found.score, found.now, found.bound),
+        nodes=found.nodes,
+        iterations=found.iterations,
+        cut_short=found.cut_short,
+    )
+
+
+def _found_among_those_in_use(problem: Problem) -> Decision | None:
+    """Decide as one where most hosts sleep; None where too many are on for that. The bound holds for all."""
+    from balancer.solving.decide import decide
+    from balancer.solving.pods import parts_of_problem, pod_without_most_sleepers, rest_of
+    from balancer.solving.priced import parts_of, priced_bound
+
+    pod = pod_without_most_sleepers(problem, PODS_ABOVE)
+    if pod is None:
+        return None
+    arrays = [arrays_of(part) for part in parts_of_problem(problem, [pod, rest_of(problem.cluster, [pod])])]
+    found = decide(arrays[0], problem.effort, problem.seed)
+    left = score(arrays[1], Solution.today(arrays[1]))
+    now, later = _sum([found.now, left]), _sum([found.score, left])
+    parts = parts_of(arrays, _leave_costs(problem, arrays), _can_leave(problem, arrays))
+    bound = None if found.prices is None else priced_bound(parts, found.prices, *_whole_budget(problem))
+    return Decision(
+        placement=_placement(problem, arrays[:1], [found.solution]),
+        objective_now=now.cost,
+        objective=later.cost,
+        bound=bound,
+        excess_now=now.excess,
+        excess=later.excess,
+        proved_optimal=is_proved(later, now, bound),
+        gap=norm_gap(later, now, bound),
         nodes=found.nodes,
         iterations=found.iterations,
         cut_short=found.cut_short,

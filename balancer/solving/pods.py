@@ -35,6 +35,7 @@ from balancer.solving.problem import Problem
 
 EXCHANGES_PER_POD = 4
 POD_MATES = 20  # pods whose emptiest hosts are looked at together
+WOKEN_AT_ONCE, WOKEN_AT_LEAST = 4, 8  # sleepers of each kind that are looked at: a fourth of the hosts in use, and some
 
 Names = frozenset[str]
 
@@ -136,6 +137,24 @@ def pod_for_budget(cluster: Cluster, hosts: Sequence[str], gains: Sequence[float
     others = frozenset(hosts).difference(dear)
     roomy = _emptiest(cluster, others, size // 4)
     return _with_their_guests(cluster, [frozenset([*dear, *roomy])])[0]
+
+
+def pod_without_most_sleepers(problem: Problem, most: int) -> Pod | None:
+    """Return the hosts that are on and as many of each kind of sleepers as might be woken; None where that is many.
+
+    Of sleepers that are alike any is as good as another, and no cycle wakes more than a part of what is on.
+    """
+    cluster = problem.cluster
+    in_use = [host.name for host in cluster.hosts if host.is_on or cluster.guests_of(host.name)]
+    of_each = len(in_use) // WOKEN_AT_ONCE + WOKEN_AT_LEAST
+    kinds: dict[tuple[object, ...], list[str]] = defaultdict(list)
+    for host in cluster.hosts:
+        if host.name in problem.may_wake and not cluster.guests_of(host.name):
+            kinds[(*_kind(host), host.power, *sorted(host.labels.items()))].append(host.name)
+    chosen = frozenset([*in_use, *(name for names in kinds.values() for name in names[:of_each])])
+    if len(chosen) > most or len(chosen) == len(cluster.hosts):
+        return None
+    return _with_their_guests(cluster, [chosen])[0]
 
 
 def rest_of(cluster: Cluster, pods: Sequence[Pod]) -> Pod:

@@ -86,7 +86,9 @@ class Marks:
 
     def of(self, host: str) -> HostMarks:
         """Return what is remembered of a host."""
-        return self.all().get(host, HostMarks(host))
+        with self._database.reading(f"read the marks of {host}") as connection:
+            row = connection.execute(select(marks).where(marks.c.host == host)).one_or_none()
+        return HostMarks(host) if row is None else _marks(row)
 
     def all(self) -> Mapping[str, HostMarks]:
         """Return what is remembered, by host."""
