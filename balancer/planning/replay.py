@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import ASLEEP, Host, HostState
@@ -120,33 +121,44 @@ class Replay:
         move, seen = step.move, self._entered
         if not seen.has_vm(move.vm):
             return f"there is no guest {move.vm}"
-        vm, source, target = seen.vm(move.vm), self._host(move.source), self._host(move.target)
+        vm = seen.vm(move.vm)
+        # One thing after the other: mostly nothing speaks against it, and then nothing is put in words.
+        return next(chain(self._against_the_guest(step, move, vm), self._against_the_hosts(move, vm)), "")
+
+    def _against_the_guest(self, step: Step, move: Move, vm: Vm) -> Iterator[str]:
         home, goal = self._ends(vm)
-        checks: Iterable[tuple[bool, str]] = (
-            (bool(step.vm_id and vm.id and step.vm_id != vm.id), f"it is another guest now ({vm.id})"),
-            (move.source == move.target, "source and target are the same"),
-            (goal is not None, f"it is on its way to {goal} already"),
-            (home != move.source, f"it is on {home}"),
-            (vm.movable is Movable.NEVER, f"it may not be moved{': ' + vm.why_not if vm.why_not else ''}"),
-            (_needs_rest(step, vm), "it can only be moved while it is shut off"),
-            (vm.storage == "local" and not step.options.copies_storage, "its disk would stay behind"),
-            (bool(why_not := _not_permitted(step, vm, self._policy.migration)), why_not),
-            (
-                not seen.doubted.isdisjoint({f"vm:{vm.name}", f"host:{home}"}),
-                "what was seen of it, or of its host, is in doubt",
-            ),
-            (seen.is_doubted(source), f"{move.source} is in doubt"),
-            (seen.is_doubted(target), f"{move.target} is in doubt"),
-            (target.cordoned, f"{move.target} is cordoned"),
-            (target.drained, f"{move.target} is drained"),
-            (target.shunned is not None, f"{move.target} is shunned: {target.shunned}"),
-            (target.state is not HostState.UP, f"{move.target} is {target.state}"),
-        )
-        failed = next((why for is_so, why in checks if is_so), "")
-        if failed:
-            return failed
-        unfit = why_cannot_run(vm, source, target)
-        return f"it cannot run on {move.target}: {unfit}" if unfit else ""
+        if step.vm_id and vm.id and step.vm_id != vm.id:
+            yield f"it is another guest now ({vm.id})"
+        if move.source == move.target:
+            yield "source and target are the same"
+        if goal is not None:
+            yield f"it is on its way to {goal} already"
+        if home != move.source:
+            yield f"it is on {home}"
+        if vm.movable is Movable.NEVER:
+            yield f"it may not be moved{': ' + vm.why_not if vm.why_not else ''}"
+        if _needs_rest(step, vm):
+            yield "it can only be moved while it is shut off"
+        if vm.storage == "local" and not step.options.copies_storage:
+            yield "its disk would stay behind"
+        if why_not := _not_permitted(step, vm, self._policy.migration):
+            yield why_not
+        if self._entered.doubted and not self._entered.doubted.isdisjoint({f"vm:{vm.name}", f"host:{home}"}):
+            yield "what was seen of it, or of its host, is in doubt"
+
+    def _against_the_hosts(self, move: Move, vm: Vm) -> Iterator[str]:
+        seen, source, target = self._entered, self._host(move.source), self._host(move.target)
+        yield from (f"{host.name} is in doubt" for host in (source, target) if seen.is_doubted(host))
+        if target.cordoned:
+            yield f"{move.target} is cordoned"
+        if target.drained:
+            yield f"{move.target} is drained"
+        if target.shunned is not None:
+            yield f"{move.target} is shunned: {target.shunned}"
+        if target.state is not HostState.UP:
+            yield f"{move.target} is {target.state}"
+        if unfit := why_cannot_run(vm, source, target):
+            yield f"it cannot run on {move.target}: {unfit}"
 
     def why_not_power_on(self, step: Step) -> str:
         host = self._host(step.host or "")

@@ -229,8 +229,7 @@ def _places(cluster: Cluster) -> list[frozenset[str]]:
 
 def _harshest(plan: Plan, paper: _Paper, place: frozenset[str]) -> Iterator[Objection]:
     """Start all that may start, end what leaves the place as late as possible, look at each fullest state."""
-    relevant = [step for step in plan.moves if step.source in place or step.target in place]
-    if not relevant:
+    if not any(step.source in place or step.target in place for step in plan.moves):
         return
     now, agenda = paper.execution(), _Agenda(plan.steps)
     running: list[Step] = []
