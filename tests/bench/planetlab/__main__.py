@@ -1,4 +1,4 @@
-"""`python -m tests.bench.planetlab --traces PATH` measures policies on PlanetLab days: see docs/benchmarks.md."""
+"""`python -m tests.bench.planetlab --traces PATH` measures policies on PlanetLab days: see docs/planetlab.md."""
 
 from __future__ import annotations
 
