@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import tempfile
@@ -171,6 +172,7 @@ class _Told:
 
     def _hear(self, _number: int, _frame: object) -> None:
         if self._is_told:
+            logging.disable()  # connections that are cut in mid-sentence would be told with a traceback
             raise KeyboardInterrupt
         self._is_told = True
         err.print(Text("stopping after this step; once more ends at once", style="yellow"))

@@ -130,9 +130,11 @@ def wavy() -> Laid:
     return laid(*curves, homes={"g0": "h0", "g1": "h1"}, failing=0.3)
 
 
-@pytest.mark.parametrize("steps", [3, 7, 12])
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, steps: int) -> None:
-    record, policy = wavy(), read_text(SAVER.replace("quantile: 0.95", "risk: 0.05"), Policy, "policy")
+@pytest.mark.parametrize(("steps", "interval"), [(3, 300), (12, 300), (6, 900)])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, steps: int, interval: int) -> None:
+    """Also where it is stopped between two looks: the next one comes when it was meant to."""
+    wanted = SAVER.replace("quantile: 0.95", "risk: 0.05").replace("seconds: 300", f"seconds: {interval}")
+    record, policy = wavy(), read_text(wanted, Policy, "policy")
     whole = Rehearsal(record, policy, tmp_path / "whole").run()
     assert whole.moves > 0 and min(s.hosts_on for s in whole.steps) < 2
     stopped = Rehearsal(record, policy, tmp_path / "stopped", must_stop=lambda: len(stopped.steps) == steps)
