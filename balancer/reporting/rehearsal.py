@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
@@ -11,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from balancer.domain.rehearsed import Rehearsed, RehearsedStep
+from balancer.domain.rehearsed import Odd, Oddity, Rehearsed, RehearsedStep
 from balancer.domain.units import count_of, in_words
 
 ODDITIES_SHOWN = 8
@@ -118,9 +119,19 @@ def _told(lines: Sequence[tuple[RehearsedStep, str]]) -> RenderableType:
 
 
 def _odd(run: Rehearsed) -> list[RenderableType]:
+    """Say what is odd about the whole record, a line a kind."""
     if not run.oddities:
         return []
-    lines: list[RenderableType] = [Text("\nThe record is odd:", style="bold")]
-    lines += [Text(f"  {oddity}", style="yellow") for oddity in run.oddities[:ODDITIES_SHOWN]]
-    left = len(run.oddities) - ODDITIES_SHOWN
-    return [*lines, Text(f"  and {left} more (--format json)", style="dim")] if left > 0 else lines
+    kinds: dict[tuple[Odd, str], list[Oddity]] = defaultdict(list)
+    for oddity in run.oddities:
+        kinds[oddity.what, oddity.made_of_it.partition(" (")[0]].append(oddity)
+    lines: list[RenderableType] = [Text("\nThe whole record is odd (each guest: --format json):", style="bold")]
+    lines += [
+        Text(f"  {what}, {count_of(len(found), 'guest')}: {made_of_it}; first {_place(found[0])}", style="yellow")
+        for (what, made_of_it), found in list(kinds.items())[:ODDITIES_SHOWN]
+    ]
+    return lines
+
+
+def _place(oddity: Oddity) -> str:
+    return ", ".join(filter(None, (oddity.guest, oddity.where)))

@@ -84,6 +84,16 @@ def test_a_site_file_that_does_not_say_how_large_a_host_is_says_what_is_missing(
     assert "lab: north: the site file does not say how large it is" in capsys.readouterr().err
 
 
+def test_what_is_odd_is_said_a_line_a_kind(words: list[str], tmp_path: Path) -> None:
+    rows = (tmp_path / "load.csv").read_text().replace(",0.5,", ",-1,").replace(",3,", ",0,")
+    (tmp_path / "load.csv").write_text(rows)
+    assert run([*words, "--out", "found.json"]) == 0
+    printed = io.StringIO()
+    Console(file=printed, width=120).print(rehearsal_text([read(Path("found.json"), Rehearsed)]))
+    said = printed.getvalue()
+    assert "negative, 2 guests: " in said and "; first g0, " in said
+
+
 def test_the_report_fits_eighty_columns_and_says_its_steps(words: list[str]) -> None:
     assert run([*words, "--out", "found.json"]) == 0
     printed = io.StringIO()
