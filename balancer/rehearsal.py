@@ -33,6 +33,7 @@ from balancer.halfway import (
     world_halfway,
 )
 from balancer.policy import Policy
+from balancer.policy.changes import settings_of
 from balancer.simulation.bound import Bound, Bounded
 from balancer.simulation.laying import Laid
 from balancer.simulation.meter import NO_WATTS, Doubles, Reading
@@ -228,6 +229,7 @@ class Rehearsal:
         return Rehearsed(
             record=self.laid.name,
             policy=PolicyMark(name=self.policy.name, digest=digest_of(self.policy)),
+            settings=settings_of(self.policy),
             seed=self.seed,
             strict_timing=self.laid.is_strict,
             step_seconds=self.laid.step_seconds,
