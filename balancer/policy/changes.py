@@ -68,5 +68,5 @@ def _said(constraint: Constraint) -> str:
 
 
 def _short(value: Any) -> str:
-    text = "nothing" if value in (None, [], {}) else str(value)
+    text = "nothing" if value in (None, [], {}) else f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else text[:37] + "..."

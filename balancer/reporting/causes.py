@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from balancer.domain.plan import Plan
 from balancer.domain.rehearsed import Rehearsed, RehearsedStep
+from balancer.domain.units import count_of
 
 MOMENTS_SHOWN = 3
+SETTINGS_SHOWN = 6
+ABSENT = "absent"
 STEPS_APART = 6  # moments nearer to each other tell the same story
 
 ROOM: Final[Mapping[str, str]] = {
@@ -71,7 +74,8 @@ class Measure:
     at: Callable[[RehearsedStep], float]  # where in time it shows
     trouble: float  # above it a run is in trouble by itself
     notable: float  # so much more than another is worth a word
-    bears: Mapping[str, str]
+    bears: Mapping[str, str]  # by the begin of its path; what bears most directly on it comes first
+    is_of_what_was_not_done: bool = False  # the other policy's decisions tell it
 
 
 MEASURES: Final = (
@@ -128,6 +132,7 @@ MEASURES: Final = (
         float("inf"),
         0.03,
         SAVING,
+        is_of_what_was_not_done=True,
     ),
 )
 
@@ -166,11 +171,7 @@ def causes(runs: Sequence[Rehearsed]) -> list[Cause]:
 
 
 def _by_itself(run: Rehearsed, measure: Measure) -> Cause:
-    said = [
-        f"{path} is {value} ({why})"
-        for path, value in run.settings.items()
-        if (why := _why(path, measure)) and not path.startswith("budget.")
-    ]
+    said = [f"{path} is {run.settings[path]} ({why})" for path, why in _bearing(run.settings, measure)]
     kinds = {path.split(".")[1] for path in run.settings if path.startswith("constraints.")}
     lacking = [
         f"there is no {path.partition('.')[2]} ({why})"
@@ -178,30 +179,35 @@ def _by_itself(run: Rehearsed, measure: Measure) -> Cause:
         if path.startswith("constraints.") and path.partition(".")[2] not in kinds
     ]
     sentence = f"{run.policy.name}: {measure.say(measure.of(run))} {measure.name}"
-    return Cause(run.policy.name, sentence, (*said, *lacking), _decisions(run, None, measure))
+    return Cause(run.policy.name, sentence, _shortened([*lacking, *said]), _decisions(run, None, measure))
 
 
 def _between(worse: Rehearsed, better: Rehearsed, measure: Measure) -> Cause:
-    differ = [
-        (path, better.settings.get(path, "absent"), worse.settings.get(path, "absent"))
+    differ = {
+        path: f"{path}: {better.settings.get(path, ABSENT)} under {better.policy.name}, "
+        f"{worse.settings.get(path, ABSENT)} under {worse.policy.name}"
         for path in dict.fromkeys([*better.settings, *worse.settings])
         if better.settings.get(path) != worse.settings.get(path)
-    ]
-    bearing = [
-        f"{path}: {one} under {better.policy.name}, {other} under {worse.policy.name} ({why})"
-        for path, one, other in differ
-        if (why := _why(path, measure))
-    ]
-    rest = [f"{path}: {one} under {better.policy.name}, {other} under {worse.policy.name}" for path, one, other in differ]
+    }
+    bearing = [f"{differ[path]} ({why})" for path, why in _bearing(differ, measure)]
     sentence = (
         f"{worse.policy.name}: {measure.say(measure.of(worse))} {measure.name}, "
         f"{better.policy.name}: {measure.say(measure.of(better))}"
     )
-    return Cause(worse.policy.name, sentence, tuple(bearing or rest), _decisions(worse, better, measure))
+    said = _shortened(bearing or list(differ.values()))
+    return Cause(worse.policy.name, sentence, said, _decisions(worse, better, measure))
 
 
-def _why(path: str, measure: Measure) -> str:
-    return next((why for prefix, why in measure.bears.items() if path.startswith(prefix)), "")
+def _bearing(paths: Iterable[str], measure: Measure) -> list[tuple[str, str]]:
+    """Return the settings that bear on a figure, and how; those first that do so most directly."""
+    listed = list(paths)
+    found = {path: why for prefix, why in measure.bears.items() for path in listed if path.startswith(prefix)}
+    return list(found.items())
+
+
+def _shortened(lines: list[str]) -> tuple[str, ...]:
+    more = len(lines) - SETTINGS_SHOWN
+    return (*lines[:SETTINGS_SHOWN], *([f"and {count_of(more, 'setting')} more"] if more > 0 else []))
 
 
 def _decisions(run: Rehearsed, other: Rehearsed | None, measure: Measure) -> tuple[Decision, ...]:
@@ -222,14 +228,22 @@ def _decisions(run: Rehearsed, other: Rehearsed | None, measure: Measure) -> tup
 
 def _decision(run: Rehearsed, other: Rehearsed | None, measure: Measure, place: int) -> Decision:
     """Say how it was then, and which plan before it was the last to change where guests or hosts are."""
-    decided = next((step for step in range(place, -1, -1) if _changes(run.steps[step].plan)), None)
-    said, when = _standing(run, place), f"{run.steps[place].at:%d %H:%M}"
-    if other is not None and place < len(other.steps):
-        said += f"; under {other.policy.name} {_standing(other, place)}"
+    said, when = _standing(run, place), f"{run.steps[place].at:%d %b %H:%M}"
+    decider = run
+    if other is not None:
+        said += f"; under {other.policy.name} {_standing(other, place)}" if place < len(other.steps) else ""
+        decider = other if measure.is_of_what_was_not_done else run
+    before = range(min(place, len(decider.steps) - 1), -1, -1)
+    decided = next((step for step in before if _counts(decider.steps[step].plan, measure)), None)
     if decided is None:
-        return Decision(place, when, None, said + ". It was so from the start")
-    what = run.steps[decided].sentence.rstrip(".")
-    return Decision(place, when, decided, f"{said}. Decided at {run.steps[decided].at:%d %H:%M}: {what}")
+        return Decision(place, when, None, f"{said}. It was so from the start")
+    step = decider.steps[decided]
+    return Decision(
+        place,
+        when,
+        decided,
+        f"{said}. {decider.policy.name} decided at {step.at:%d %b %H:%M}: {step.sentence.rstrip('.')}",
+    )
 
 
 def _standing(run: Rehearsed, place: int) -> str:
@@ -239,5 +253,8 @@ def _standing(run: Rehearsed, place: int) -> str:
     return f"{step.hosts_on:.1f} hosts on, {short} short{moved}"
 
 
-def _changes(plan: Plan | None) -> bool:
-    return plan is not None and bool(plan.steps)
+def _counts(plan: Plan | None, measure: Measure) -> bool:
+    """Whether a plan changes where guests or hosts are; of what saves energy, whether it puts a host to sleep."""
+    if plan is None or not plan.steps:
+        return False
+    return bool(plan.summary.hosts_to_sleep) if measure.is_of_what_was_not_done else True

@@ -25,7 +25,7 @@ Say = Callable[[Rehearsed], str]
 
 def _possible(run: Rehearsed) -> str:
     share = run.share_of_the_possible
-    return "-" if share is None else f"{share:.0%}"
+    return "-" if share is None else f"{share:z.0%}"
 
 
 ROWS: Final[tuple[tuple[str, Say], ...]] = (

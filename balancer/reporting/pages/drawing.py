@@ -13,7 +13,8 @@ from typing import Final
 
 WIDE, HIGH = 1000, 200  # units of the plot; it is stretched to the width of the page
 COLOURS: Final = 6
-TICKS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
+TICKS: Final = (1.0, 2.0, 5.0, 10.0)
+MOST_MARKS = 5
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,21 @@ class Spot:
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a plane, with what is said of it and the part of the page that tells more."""
+    """A point of a plane, with what is said of it."""
 
     x: float
     y: float
     said: str
     tone: int | None = 0
     is_large: bool = False
-    anchor: str = ""
 
 
 def over_time(title: str, lines: Sequence[Line], times: Sequence[str], spots: Sequence[Spot] = ()) -> str:
     """Draw lines over time, each value as wide as its step."""
-    top = _nice_top(max((value for line in lines for value in line.values), default=0.0))
+    marks = _marks(max((value for line in lines for value in line.values), default=0.0))
+    top = marks[-1]
     drawn = "".join(_line(line, top) for line in lines)
     legend = "".join(_key(line.name, line.tone) for line in lines)
-    marks = [top * part / 4 for part in range(5)] if top >= 4 else [0.0, top / 2, top]
     plot = _plot(f"{title}: {', '.join(line.name for line in lines)}", _grid(marks, top) + drawn + _spots(spots))
     return _figure(title, legend, _down(marks, top), plot, times)
 
@@ -75,7 +75,9 @@ def plane(title: str, points: Sequence[Point], across: str, legend: Sequence[tup
 def bar(share: float, tone: int | None, said: str) -> str:
     """Draw a bar of a share of its room, with words after it."""
     width = max(0.0, min(1.0, share)) * 100
-    return f'<span class="bar"><i class="fill {_tone(tone)}" style="width:{width:.1f}%"></i></span><b>{escape(said)}</b>'
+    return (
+        f'<span class="bar"><i class="fill {_tone(tone)}" style="width:{width:.1f}%"></i></span><b>{escape(said)}</b>'
+    )
 
 
 def number(value: float) -> str:
@@ -119,10 +121,8 @@ def _up(value: float, top: float) -> str:
 
 def _point(point: Point, x: float, y: float) -> str:
     size = " large" if point.is_large else ""
-    dot = (
-        f'<path class="dot {_tone(point.tone)}{size}" d="M{x:.1f} {y:.1f}h0.01"><title>{escape(point.said)}</title></path>'
-    )
-    return f'<a href="#{point.anchor}">{dot}</a>' if point.anchor else dot
+    title = f"<title>{escape(point.said)}</title>"
+    return f'<path class="dot {_tone(point.tone)}{size}" d="M{x:.1f} {y:.1f}h0.01">{title}</path>'
 
 
 def _spots(spots: Sequence[Spot]) -> str:
@@ -159,12 +159,13 @@ def _tone(tone: int | None) -> str:
     return "bound" if tone is None else f"tone{tone % COLOURS}"
 
 
-def _nice_top(most: float) -> float:
-    """Return a round number that is no less than the greatest value."""
+def _marks(most: float) -> list[float]:
+    """Return round numbers, evenly apart, from 0 to no less than the greatest value."""
     if most <= 0:
-        return 1.0
-    size = 10.0 ** math.floor(math.log10(most))
-    return next(tick * size for tick in TICKS if tick * size >= most * (1 - 1e-9))
+        return [0.0, 1.0]
+    size = 10.0 ** math.floor(math.log10(most / MOST_MARKS))
+    step = next(tick * size for tick in TICKS if tick * size * MOST_MARKS >= most * (1 - 1e-9))
+    return [step * count for count in range(math.ceil(most / step - 1e-9) + 1)]
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

@@ -13,7 +13,7 @@ LOOKS = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,"Segoe UI",Roboto,sans-serif}
 main{max-width:64rem;margin:0 auto;padding:1.5rem 1rem 4rem}
-h1{font-size:1.6rem;line-height:1.2;margin:0 0 .3rem}h2{font-size:1.2rem;margin:2.5rem 0 .6rem}h3{font-size:1rem;margin:1.4rem 0 .3rem}
+h1{font-size:1.6rem;line-height:1.2;margin:0 0 .3rem}h2{font-size:1.2rem;margin:2.5rem 0 .6rem}
 p{margin:.4rem 0}.soft,small{color:var(--soft)}.lead{font-size:1.1rem}.warn{color:var(--warn)}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:min(100%,24rem)}
 th,td{padding:.3rem .7rem;border-bottom:1px solid var(--rule);text-align:right;vertical-align:top}
@@ -30,7 +30,8 @@ figure svg{width:100%;height:11rem;overflow:visible}
 .below{display:flex;justify-content:space-between;padding-left:3.4rem;font-size:.8rem;color:var(--soft)}
 .tone0{color:var(--c0)}.tone1{color:var(--c1)}.tone2{color:var(--c2)}.tone3{color:var(--c3)}.tone4{color:var(--c4)}.tone5{color:var(--c5)}
 .bound{color:var(--bound)}
-.line,.grid,.dot{fill:none;stroke:currentColor;stroke-width:2;vector-effect:non-scaling-stroke}.line.bound{stroke-dasharray:5 4}
+.line,.grid,.dot{fill:none;stroke:currentColor;stroke-width:2;vector-effect:non-scaling-stroke}
+.line.bound{stroke-dasharray:5 4}
 .line.tone1{stroke-dasharray:9 2}.line.tone2{stroke-dasharray:3 2}
 .grid{stroke:var(--rule);stroke-width:1}.dot{stroke-width:10;stroke-linecap:round;opacity:.75}.dot.large{stroke-width:20;opacity:1}
 .spot{fill:transparent}.spot:hover,a:focus .spot{fill:var(--ink);fill-opacity:.1}
@@ -38,14 +39,15 @@ figure svg{width:100%;height:11rem;overflow:visible}
 .bar .fill{display:block;height:100%;background:currentColor}
 .bars{display:grid;grid-template-columns:max-content minmax(4rem,1fr) max-content;gap:.35rem .8rem;align-items:center}
 .bars b{font-weight:500;font-variant-numeric:tabular-nums}
-details{border-bottom:1px solid var(--rule);padding:.35rem 0}summary{cursor:pointer}details:target,details.here{background:var(--wash)}
+details{border-bottom:1px solid var(--rule);padding:.35rem 0}
+summary{cursor:pointer}details:target{background:var(--wash)}
 details ol,details ul{margin:.3rem 0;padding-left:1.4rem}.who{font-weight:600}
 .cause{border-left:3px solid var(--warn);padding:.1rem 0 .1rem .9rem;margin:1rem 0}
 a{color:inherit}.cause a{color:var(--c0)}
 @media (max-width:36rem){body{font-size:15px}th,td{padding:.3rem .4rem;font-size:.88rem}.bars{grid-template-columns:1fr}
 figure{grid-template-columns:2.6rem 1fr}.below{padding-left:2.6rem}}
-@media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--rule:#ccc;--wash:#f3f3f3;--warn:#833;--c0:#1a66d0;
---c1:#c2570c;--c2:#1a7f37;--c3:#8250df;--c4:#b02a6b;--c5:#0f7b8a;--bound:#666}main{max-width:none;padding:0}
+@media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--rule:#ccc;--wash:#f3f3f3;--warn:#833;
+--c0:#1a66d0;--c1:#c2570c;--c2:#1a7f37;--c3:#8250df;--c4:#b02a6b;--c5:#0f7b8a;--bound:#666}main{max-width:none;padding:0}
 figure,.cause,tr{break-inside:avoid}body{font-size:10pt}}
 """
 

@@ -57,11 +57,11 @@ def rehearsal_page(runs: Sequence[Rehearsed]) -> str:
 def verdict(run: Rehearsed) -> str:
     """Say in one sentence what a policy saved, and what it cost guests."""
     share = run.share_of_the_possible
-    saved = f"saved {share:.0%} of what could be saved" if share is not None else "had nothing to save"
+    saved = f"saved {share:z.0%} of what could be saved" if share is not None else "had nothing to save"
     return (
         f"{run.policy.name} {saved}: {run.kwh:.1f} kWh, where {run.kwh_at_least:.1f} was the least possible and every "
-        f"host on took {run.kwh_all_on:.1f}. Hosts were short of CPU in {run.share_short_of_cpu:.2%} of their steps and of "
-        f"memory in {run.share_short_of_memory:.2%}; {count_of(run.moves, 'migration')}."
+        f"host on took {run.kwh_all_on:.1f}. Hosts were short of CPU in {run.share_short_of_cpu:.2%} of their steps "
+        f"and of memory in {run.share_short_of_memory:.2%}; {count_of(run.moves, 'migration')}."
     )
 
 
@@ -78,7 +78,7 @@ def _bars(runs: Sequence[Rehearsed]) -> str:
     """Draw what each policy took beside the least possible and every host on."""
     most = max((run.kwh_all_on for run in runs), default=0.0) or 1.0
     first = runs[0]
-    rows = [("the least possible", first.kwh_at_least, None, "")]
+    rows: list[tuple[str, float, int | None, str]] = [("the least possible", first.kwh_at_least, None, "")]
     rows += [(run.policy.name, run.kwh, tone, _share(run)) for tone, run in enumerate(runs)]
     rows.append(("every host on", first.kwh_all_on, None, ""))
     cells = "".join(
@@ -89,7 +89,7 @@ def _bars(runs: Sequence[Rehearsed]) -> str:
 
 def _share(run: Rehearsed) -> str:
     share = run.share_of_the_possible
-    return "" if share is None else f", {share:.0%} of what could be saved"
+    return "" if share is None else f", {share:z.0%} of what could be saved"
 
 
 def _causes(runs: Sequence[Rehearsed]) -> Iterator[str]:
@@ -158,7 +158,10 @@ def _spots(runs: Sequence[Rehearsed], size: int, times: Sequence[int]) -> list[S
     steps = len(runs[0].steps)
     for begin in range(0, steps, size):
         before = [time for time in times if time < begin + size]
-        said = [f"{runs[0].steps[begin].at:%d %b %H:%M}", *(f"{run.policy.name}: {_standing(run, begin)}" for run in runs)]
+        said = [
+            f"{runs[0].steps[begin].at:%d %b %H:%M}",
+            *(f"{run.policy.name}: {_standing(run, begin)}" for run in runs),
+        ]
         spots.append(Spot("\n".join(said), f"t{before[-1]}" if before else ""))
     return spots
 
@@ -215,7 +218,9 @@ def _times(runs: Sequence[Rehearsed], times: Sequence[int]) -> Iterator[str]:
 
 def _time(runs: Sequence[Rehearsed], place: int, parts_first: bool) -> str:
     inside = "".join(_told(run, tone, run.steps[place]) for tone, run in enumerate(runs))
-    short = "; ".join(f"{run.policy.name}: {_standing(run, place)}" if len(runs) > 1 else _standing(run, place) for run in runs)
+    short = "; ".join(
+        f"{run.policy.name}: {_standing(run, place)}" if len(runs) > 1 else _standing(run, place) for run in runs
+    )
     mark = ' <span class="warn">the policies part here</span>' if parts_first else ""
     summary = f"<b>{runs[0].steps[place].at:%d %b %H:%M}</b> <small>{escape(short)}</small>{mark}"
     return f'<details id="t{place}"><summary>{summary}</summary>{inside}</details>'
