@@ -43,6 +43,8 @@ MOVING: Final[Mapping[str, str]] = {
     "budget.": "what a cycle or an hour may move",
     "headroom.cpu": "how soon a host counts as too full",
     "demand.": "what guests are expected to need",
+    "constraints.reserve": "how many hosts have to be on, between which guests move",
+    "constraints.keep_on": "how many hosts have to be on, between which guests move",
 }
 MEMORY: Final[Mapping[str, str]] = {
     "headroom.memory": "how full of memory a host may get",
