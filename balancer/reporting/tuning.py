@@ -45,7 +45,7 @@ def tuning_text(tuned: Tuned) -> RenderableType:
     """Show the front, each point with what it did where it was searched and where it was held out."""
     title = f"{tuned.policy.name} on {tuned.record}: {searched(tuned)}; {held_out(tuned)}"
     table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="bold")
-    for name in ("", *(name for name, _ in COLUMNS), *(f"held out: {name}" for name, _ in COLUMNS), "dials"):
+    for name in ("", *(name for name, _ in COLUMNS), *(f"{name}, held out" for name, _ in COLUMNS), "dials"):
         table.add_column(name, justify="left" if name in {"", "dials"} else "right", overflow="fold")
     for point in shown(tuned, MOST_ROWS):
         is_chosen = point.number == tuned.chosen

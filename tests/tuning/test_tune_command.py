@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ SPLIT, END = "2026-03-02T00:40:00", "2026-03-02T01:00:00"
 
 
 @pytest.fixture
-def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The command line of a search on a small record, in a folder with it."""
     for name in ("SITE", "POLICY", "SECRETS", "STATE"):
         monkeypatch.delenv(f"BALANCER_{name}", raising=False)
@@ -41,7 +40,7 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
     Path("site.yaml").write_text(SITE)
     Path("given.yaml").write_text(GIVEN)
     common = ["--trace", "night.csv", "--site", "site.yaml"]
-    yield ["policy", "tune", *common, "--policy", "given.yaml", "--out", "tuned.yaml", "--workers", "1"]
+    return ["policy", "tune", *common, "--policy", "given.yaml", "--out", "tuned.yaml", "--workers", "1"]
 
 
 def quick(monkeypatch: pytest.MonkeyPatch, stop_at: int = 10**6) -> list[float]:
@@ -120,7 +119,9 @@ def test_what_is_held_out_neither_guides_nor_chooses(
     kept = []
     for number, share in enumerate(("0.33", "0")):
         until = [] if number == 0 else ["--to", SPLIT]
-        assert run([*line, "--trials", "6", "--held-out", share, *until, "--keep", f"{number}", "--format", "json"]) == 0
+        assert (
+            run([*line, "--trials", "6", "--held-out", share, *until, "--keep", f"{number}", "--format", "json"]) == 0
+        )
         said = json.loads(capsys.readouterr().out)
         kept.append((said["chosen"], [(each["dials"], each["figures"]) for each in said["tried"]]))
     assert kept[0] == kept[1]

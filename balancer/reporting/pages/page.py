@@ -17,7 +17,8 @@ h1{font-size:1.6rem;line-height:1.2;margin:0 0 .3rem}h2{font-size:1.2rem;margin:
 p{margin:.4rem 0}.soft,small{color:var(--soft)}.lead{font-size:1.1rem}.warn{color:var(--warn)}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:min(100%,24rem)}
 th,td{padding:.3rem .7rem;border-bottom:1px solid var(--rule);text-align:right;vertical-align:top}
-th:first-child,td:first-child{text-align:left;padding-left:0}thead th{font-weight:600;white-space:nowrap}
+th:first-child,td:first-child{text-align:left;padding-left:0}thead th{font-weight:600;vertical-align:bottom}
+td:first-child{white-space:nowrap}
 .best{font-weight:650}tr.chosen{background:var(--wash)}tr.chosen td:first-child::before{content:"\\2192\\00a0"}
 figure{margin:1.6rem 0;display:grid;grid-template-columns:3.4rem 1fr;row-gap:.2rem}
 figcaption,.keys,.below{grid-column:1/-1}figcaption{font-weight:600}
@@ -25,7 +26,7 @@ figcaption,.keys,.below{grid-column:1/-1}figcaption{font-weight:600}
 .key i{display:inline-block;width:1.3rem;height:0;border-top:3px solid;vertical-align:middle;margin-right:.4rem}
 .key i.bound{border-top-style:dashed}
 .down{position:relative;height:11rem;font-size:.8rem;color:var(--soft)}
-.down span{position:absolute;right:.5rem;transform:translateY(50%)}
+.down span{position:absolute;right:.9rem;transform:translateY(50%)}
 figure svg{width:100%;height:11rem;overflow:visible}
 .below{display:flex;justify-content:space-between;padding-left:3.4rem;font-size:.8rem;color:var(--soft)}
 .tone0{color:var(--c0)}.tone1{color:var(--c1)}.tone2{color:var(--c2)}.tone3{color:var(--c3)}.tone4{color:var(--c4)}.tone5{color:var(--c5)}

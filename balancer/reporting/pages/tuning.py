@@ -24,7 +24,7 @@ def tuning_page(tuned: Tuned) -> str:
         for name, one in (("chosen, held out", point.held_out), ("as given, held out", given.held_out))
         if one
     ]
-    head = ["", *(name for name, _ in COLUMNS), *(f"held out: {name}" for name, _ in COLUMNS), "dials"]
+    head = ["", *(name for name, _ in COLUMNS), *(f"{name}, held out" for name, _ in COLUMNS), "dials"]
     front = shown(tuned, MOST_ROWS)
     chosen = next(place for place, each in enumerate(front) if each.number == tuned.chosen)
     title = f"{tuned.policy.name} tuned on {tuned.record}"
