@@ -52,6 +52,13 @@ MEMORY: Final[Mapping[str, str]] = {
     "constraints.reserve": "room for the guests of a lost host",
     "budget.": "how many guests are on their way at once: they count at both ends",
 }
+PROMISING: Final[Mapping[str, str]] = {
+    "constraints.": "one who promises more can break more",
+    "headroom.": "how full a host may get before the promise counts as broken",
+    "demand.": "what guests are expected to need",
+    "stability.sleep_after_minutes": "how long hosts are dispensable before they sleep",
+    "objectives.least_power.weight": "how much fewer hosts are worth",
+}
 SAVING: Final[Mapping[str, str]] = {
     "objectives.least_power.": "how much fewer hosts are worth",
     "objectives.even_load.weight": "how much evenness is worth, which wants hosts on",
@@ -124,7 +131,7 @@ MEASURES: Final = (
         lambda step: len(step.broken),
         0.05,
         0.01,
-        ROOM,
+        PROMISING,
     ),
     Measure(
         "energy over the least possible",
