@@ -23,15 +23,19 @@ def _possible(figures: Figures) -> str:
     return "-" if share is None else f"{share:z.0%}"
 
 
+def _kwh(kwh: float) -> str:
+    return f"{kwh:.1f}" if kwh >= 10 else f"{kwh:.3f}"
+
+
 COLUMNS: Final[tuple[tuple[str, Say], ...]] = (
-    ("kWh", lambda figures: f"{figures.kwh:.1f}"),
+    ("kWh", lambda figures: _kwh(figures.kwh)),
     ("saved of what could be", _possible),
     ("short", lambda figures: f"{figures.short:.2%}"),
     ("moves a guest a day", lambda figures: f"{figures.moves_a_guest_a_day:.2f}"),
 )
 ROWS: Final[tuple[tuple[str, Say], ...]] = (
-    ("energy, kWh", lambda figures: f"{figures.kwh:.1f}"),
-    ("the least possible, kWh", lambda figures: f"{figures.kwh_at_least:.1f}"),
+    ("energy, kWh", lambda figures: _kwh(figures.kwh)),
+    ("the least possible, kWh", lambda figures: _kwh(figures.kwh_at_least)),
     ("saved of what could be", _possible),
     ("host steps short of CPU", lambda figures: f"{figures.share_short_of_cpu:.2%}"),
     ("host steps short of memory", lambda figures: f"{figures.share_short_of_memory:.2%}"),
@@ -43,18 +47,25 @@ ROWS: Final[tuple[tuple[str, Say], ...]] = (
 
 def tuning_text(tuned: Tuned) -> RenderableType:
     """Show the front, each point with what it did where it was searched and where it was held out."""
-    title = f"{tuned.policy.name} on {tuned.record}: {searched(tuned)}; {held_out(tuned)}"
-    table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="bold")
-    for name in ("", *(name for name, _ in COLUMNS), *(f"{name}, held out" for name, _ in COLUMNS), "dials"):
-        table.add_column(name, justify="left" if name in {"", "dials"} else "right", overflow="fold")
-    for point in shown(tuned, MOST_ROWS):
+    title = f"{tuned.policy.name} on {tuned.record}: {searched(tuned)}; in brackets: {held_out(tuned)}"
+    points = shown(tuned, MOST_ROWS)
+    table = Table(box=box.SIMPLE)
+    for name in ("", *(name for name, _ in COLUMNS)):
+        table.add_column(name, justify="right" if name else "left")
+    for point in points:
         is_chosen = point.number == tuned.chosen
-        table.add_row(name_of(point, tuned), *figures_of(point), dials_of(point), style="bold" if is_chosen else None)
+        table.add_row(name_of(point, tuned), *cells(point), style="bold" if is_chosen else None)
+    dials = [Text(f"  {name_of(each, tuned)}: {dials_of(each)}", style="dim") for each in points if each.dials]
     left = len(tuned.front) - MOST_ROWS
     more = [Text(f"and {left} more points of the front (--format json)", style="dim")] if left > 0 else []
-    return Group(
-        table, *more, Text(f"chosen ({tuned.wanted}): {dials_of(tuned.choice) or 'the policy as it was given'}")
-    )
+    chosen = Text(f"chosen ({tuned.wanted}): {dials_of(tuned.choice) or 'the policy as it was given'}")
+    return Group(Text(title, style="bold"), table, *dials, *more, chosen)
+
+
+def cells(point: Tried) -> list[str]:
+    """Return a point's figures where it was searched, and in brackets where it was held out."""
+    held = [f" ({say(point.held_out)})" if point.held_out else "" for _, say in COLUMNS]
+    return [say(point.figures) + beside for (_, say), beside in zip(COLUMNS, held, strict=True)]
 
 
 def shown(tuned: Tuned, most: int) -> list[Tried]:
@@ -63,12 +74,6 @@ def shown(tuned: Tuned, most: int) -> list[Tried]:
     size = max(1, -(-len(rest) // most))
     kept = [point for place, point in enumerate(rest) if place % size == 0 or point.number == tuned.chosen]
     return [tuned.given, *kept]
-
-
-def figures_of(point: Tried) -> list[str]:
-    """Return a point's figures where it was searched, and where it was held out."""
-    rest = [say(point.held_out) if point.held_out else "" for _, say in COLUMNS]
-    return [*(say(point.figures) for _, say in COLUMNS), *rest]
 
 
 def name_of(point: Tried, tuned: Tuned) -> str:

@@ -66,7 +66,7 @@ def test_the_search_finds_points_that_are_better_in_everything_than_the_policy_a
     tried = searched()
     assert len(tried) == 61
     better = [each for each in tried if tried[0].is_beaten_by(each)]
-    assert min(each.figures.kwh for each in better) < 7.1  # given: 7.67; no shortage and 1.5 moves: 7.0
+    assert min(each.figures.kwh for each in better) < 7.4  # given: 7.67; the best without more shortage or moves: 7.0
     assert all(not one.is_beaten_by(other) for one in front_of(tried) for other in tried)
 
 

@@ -78,8 +78,8 @@ def test_a_small_record_is_tuned_and_what_was_held_out_is_a_rehearsal_of_that_pa
     expected_kwh = re.search(r"^#   energy, kWh +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)$", said, re.MULTILINE)
     assert expected_kwh is not None
     assert [float(each) for each in expected_kwh.groups()[:2]] == [
-        round(point.figures.kwh, 1),
-        round(given.figures.kwh, 1),
+        round(point.figures.kwh, 3),
+        round(given.figures.kwh, 3),
     ]
     assert "held out 2026-03-02 00:40 to 2026-03-02 01:00" in said
     page = Path("tuned.html").read_text()

@@ -19,7 +19,9 @@ p{margin:.4rem 0}.soft,small{color:var(--soft)}.lead{font-size:1.1rem}.warn{colo
 th,td{padding:.3rem .7rem;border-bottom:1px solid var(--rule);text-align:right;vertical-align:top}
 th:first-child,td:first-child{text-align:left;padding-left:0}thead th{font-weight:600;vertical-align:bottom}
 td:first-child{white-space:nowrap}
-.best{font-weight:650}tr.chosen{background:var(--wash)}tr.chosen td:first-child::before{content:"\\2192\\00a0"}
+
+.worded th:last-child,.worded td:last-child{text-align:left;min-width:18rem}
+tr.chosen{background:var(--wash)}tr.chosen td:first-child::before{content:"\\2192\\00a0"}
 figure{margin:1.6rem 0;display:grid;grid-template-columns:3.4rem 1fr;row-gap:.2rem}
 figcaption,.keys,.below{grid-column:1/-1}figcaption{font-weight:600}
 .keys{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;font-size:.88rem;color:var(--soft);margin-bottom:.4rem}
@@ -82,8 +84,11 @@ def paragraph(words: str, kind: str = "") -> str:
     return f'<p class="{kind}">{escape(words)}</p>' if kind else f"<p>{escape(words)}</p>"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], chosen: int | None = None) -> str:
-    """Return a table of plain words; it scrolls by itself where it is wider than a phone."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], chosen: int | None = None, kind: str = "") -> str:
+    """Return a table of plain words; it scrolls by itself where it is wider than a phone.
+
+    kind: `worded` where the last column is no number
+    """
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(
         ('<tr class="chosen">' if place == chosen else "<tr>")
@@ -91,7 +96,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], chosen: int | None
         + "</tr>"
         for place, row in enumerate(rows)
     )
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def listed(lines: Iterable[str]) -> str:

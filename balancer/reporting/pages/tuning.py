@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from balancer.domain.tuned import Figures, Tried, Tuned
 from balancer.reporting.pages.drawing import Point, plane
 from balancer.reporting.pages.page import heading, page, paragraph, table
-from balancer.reporting.tuning import COLUMNS, ROWS, dials_of, figures_of, held_out, name_of, searched, shown
+from balancer.reporting.tuning import COLUMNS, ROWS, cells, dials_of, held_out, name_of, searched, shown
 
 MOST_ROWS = 60
 FRONT, GIVEN, CHOSEN = 0, 1, 2
@@ -24,7 +24,7 @@ def tuning_page(tuned: Tuned) -> str:
         for name, one in (("chosen, held out", point.held_out), ("as given, held out", given.held_out))
         if one
     ]
-    head = ["", *(name for name, _ in COLUMNS), *(f"{name}, held out" for name, _ in COLUMNS), "dials"]
+    head = ["", *(name for name, _ in COLUMNS), "dials"]
     front = shown(tuned, MOST_ROWS)
     chosen = next(place for place, each in enumerate(front) if each.number == tuned.chosen)
     title = f"{tuned.policy.name} tuned on {tuned.record}"
@@ -38,9 +38,12 @@ def tuning_page(tuned: Tuned) -> str:
                 ["", *(name for name, _ in beside)], [[name, *(say(one) for _, one in beside)] for name, say in ROWS]
             ),
             heading("The front"),
-            paragraph("No point of the front is better than another in energy, shortage and migrations alike.", "soft"),
+            paragraph(
+                "None of its points is better than another in all three goals. In brackets: held out.",
+                "soft",
+            ),
             *_pictures(tuned),
-            table(head, [[name_of(each, tuned), *figures_of(each), dials_of(each)] for each in front], chosen),
+            table(head, [[name_of(each, tuned), *cells(each), dials_of(each)] for each in front], chosen, "worded"),
         ],
     )
 
