@@ -58,7 +58,7 @@ $(VENV)/.for-use: pyproject.toml constraints.txt | $(BIN)/python
 # where it is not the tests that need them say what is missing.
 $(VENV)/.for-tests: pyproject.toml constraints.txt tests/lab/packages.txt | $(BIN)/python
 	sh tests/lab/install.sh
-	$(PIP) --editable ".[dev,ipmi,redfish,influx,postgres]"
+	$(PIP) --editable ".[dev,ipmi,redfish,influx,postgres,tune]"
 	@if pkg-config --exists libvirt 2>/dev/null; then $(PIP) --editable ".[libvirt]"; \
 	else echo "libvirt-dev is missing: tests of the libvirt platform will be skipped"; fi
 	@touch $@

@@ -31,7 +31,7 @@ app = typer.Typer(
 for module in (thinking, checking, explaining, looking, simulating, acting, stopping):
     module.join(app)
 app.add_typer(host.app, name="host", help="Drain hosts for maintenance.")
-app.add_typer(policy.app, name="policy", help="Look at policies.")
+app.add_typer(policy.app, name="policy", help="Look at policies, and tune them.")
 app.add_typer(power.app, name="power", help="Switch hosts, prove that they wake.")
 
 

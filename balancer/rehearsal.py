@@ -33,6 +33,7 @@ from balancer.halfway import (
     world_halfway,
 )
 from balancer.policy import Policy
+from balancer.policy.changes import settings_of
 from balancer.simulation.bound import Bound, Bounded
 from balancer.simulation.laying import Laid
 from balancer.simulation.meter import NO_WATTS, Doubles, Reading
@@ -94,7 +95,7 @@ class Rehearsal:
             take_up_world(self._world, self._halfway)
         with self._site() as site:
             passing = Passing(
-                site, self.policy, self._seconds_a_cycle, self._note_cycle, self._note_run, self._note_end
+                site, self._paced(), self._seconds_a_cycle, self._note_cycle, self._note_run, self._note_end
             )
             if self._halfway is not None:
                 self._take_up(self._halfway, site, passing)
@@ -135,6 +136,12 @@ class Rehearsal:
     def _seconds_a_cycle(self) -> float:
         """Between two readings there is nothing new to see."""
         return max(self.policy.interval_seconds, self.laid.step_seconds)
+
+    def _paced(self) -> Policy:
+        """Return the policy with the interval that it really looks at: what is remembered of looks goes stale by it."""
+        if self._seconds_a_cycle == self.policy.interval_seconds:
+            return self.policy
+        return self.policy.model_copy(update={"interval_seconds": self._seconds_a_cycle})
 
     def _live_a_step(self, step: int, site: Site, passing: Passing) -> None:
         end = self.laid.begin + timedelta(seconds=(step + 1) * self.laid.step_seconds)
@@ -228,6 +235,7 @@ class Rehearsal:
         return Rehearsed(
             record=self.laid.name,
             policy=PolicyMark(name=self.policy.name, digest=digest_of(self.policy)),
+            settings=settings_of(self.policy),
             seed=self.seed,
             strict_timing=self.laid.is_strict,
             step_seconds=self.laid.step_seconds,

@@ -85,6 +85,7 @@ def test_every_part_is_on_the_map() -> None:
         "rehearsal",
         "halfway",
         "replaying",
+        "tuning",
         "__init__",
         "__main__",
     }

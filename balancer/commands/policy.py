@@ -1,4 +1,4 @@
-"""Commands about policies: show, diff."""
+"""Commands about policies: show, diff, tune."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from balancer.commands.asking import Format, SnapshotPath, look
 from balancer.commands.exits import DONE, THERE_IS_A_PLAN
 from balancer.commands.opening import PolicyPath, SitePath, policy_path
 from balancer.commands.screen import err, out
+from balancer.commands.tuning import tune
 from balancer.cycle import think
 from balancer.errors import Fault, InputError
 from balancer.formats import to_json
@@ -28,7 +29,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback()
 def _group() -> None:
-    """Look at policies."""
+    """Look at policies, and tune them."""
 
 
 @app.command()
@@ -83,3 +84,6 @@ def moment_of(said: str | None) -> datetime:
     except ValueError:
         raise InputError([Fault("--at", f"{said!r} is no moment", "write 2026-12-24T22:00+01:00")]) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+app.command()(tune)

@@ -23,6 +23,7 @@ from balancer.domain.plan import Plan
 from balancer.domain.rehearsal_file import RehearsalFile
 from balancer.domain.rehearsed import Rehearsed
 from balancer.domain.site_file import SiteFile
+from balancer.domain.tuned import Tuned
 from balancer.domain.value import Value
 from balancer.formats import json_schema, read, to_json
 from balancer.planning import verify as verify_plan
@@ -45,6 +46,7 @@ class Kind(StrEnum):
     COMPARISON = "comparison"
     REHEARSAL = "rehearsal"
     REHEARSED = "rehearsed"
+    TUNED = "tuned"
 
 
 _SCHEMAS: dict[Kind, type[Value]] = {
@@ -56,6 +58,7 @@ _SCHEMAS: dict[Kind, type[Value]] = {
     Kind.COMPARISON: Comparison,
     Kind.REHEARSAL: RehearsalFile,
     Kind.REHEARSED: Rehearsed,
+    Kind.TUNED: Tuned,
 }
 
 

@@ -73,6 +73,9 @@ class Rehearsed(Value):
     schema_: Literal["balancer.rehearsed/1"] = Field(default=REHEARSED_SCHEMA, alias="schema")
     record: Name = Field(description="what was replayed")
     policy: PolicyMark
+    settings: dict[str, str] = Field(
+        default={}, description="what the policy says, by dotted path, so that a report can say in what two runs differ"
+    )
     seed: Count
     strict_timing: Flag = True
     step_seconds: Amount

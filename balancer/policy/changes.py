@@ -18,6 +18,20 @@ def said_change(old: Policy, new: Policy) -> str:
     return "; ".join([*changes[:MOST_SAID], *([f"and {more} more"] if more > 0 else [])])
 
 
+def settings_of(policy: Policy) -> dict[str, str]:
+    """Return all that a policy says, a line a value: `headroom.cpu: 0.85`; promises by their kind and name."""
+    said = {path: _short(value) for path, value in _leaves(policy.model_dump(mode="json", by_alias=True)).items()}
+    unsaid = {"schema", "name", "mode", "seed", "schedule", *(path for path in said if path.startswith("windows."))}
+    promises = {f"constraints.{each.kind}.{each.promise}": each.described() for each in policy.constraints}
+    schedule = {
+        f"{path} during {entry.during}": _short(value)
+        for entry in policy.schedule
+        for path, value in _leaves(entry.set.model_dump(mode="json", by_alias=True, exclude_unset=True)).items()
+        if path != "mode"
+    }
+    return {path: value for path, value in said.items() if path not in unsaid} | schedule | promises
+
+
 def _values(old: Policy, new: Policy) -> list[str]:
     before, after = (_leaves(policy.model_dump(mode="json", by_alias=True)) for policy in (old, new))
     return [
@@ -54,5 +68,5 @@ def _said(constraint: Constraint) -> str:
 
 
 def _short(value: Any) -> str:
-    text = "nothing" if value in (None, [], {}) else str(value)
+    text = "nothing" if value in (None, [], {}) else f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else text[:37] + "..."

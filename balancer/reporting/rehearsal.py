@@ -14,6 +14,7 @@ from rich.text import Text
 
 from balancer.domain.rehearsed import Odd, Oddity, Rehearsed, RehearsedStep
 from balancer.domain.units import count_of, in_words
+from balancer.reporting.causes import causes
 
 ODDITIES_SHOWN = 8
 BUSIEST_SHOWN = 5
@@ -24,7 +25,7 @@ Say = Callable[[Rehearsed], str]
 
 def _possible(run: Rehearsed) -> str:
     share = run.share_of_the_possible
-    return "-" if share is None else f"{share:.0%}"
+    return "-" if share is None else f"{share:z.0%}"
 
 
 ROWS: Final[tuple[tuple[str, Say], ...]] = (
@@ -56,9 +57,8 @@ def rehearsal_text(runs: Sequence[Rehearsed]) -> RenderableType:
         table.add_column(run.policy.name, justify="right", overflow="fold")
     for name, say in ROWS:
         table.add_row(name, *(say(run) for run in runs))
-    return Group(
-        title, _when(first), table, *(_hours(run) for run in runs), *(_changes(run) for run in runs), *_odd(first)
-    )
+    hours, changes = ([say(run) for run in runs] for say in (_hours, _changes))
+    return Group(title, _when(first), table, *_causes(runs), *hours, *changes, *_odd(first))
 
 
 def _when(run: Rehearsed) -> RenderableType:
@@ -68,6 +68,16 @@ def _when(run: Rehearsed) -> RenderableType:
     begin, end = run.steps[0].at, run.steps[-1].at + timedelta(seconds=run.step_seconds)
     steps = f"{count_of(len(run.steps), 'step')} of {in_words(run.step_seconds)}"
     return Text(f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} {begin:%Z}, {steps}, seed {run.seed}", style="dim")
+
+
+def _causes(runs: Sequence[Rehearsed]) -> list[RenderableType]:
+    """Say what is worse under which policy, what in it bears on that, and the decision that it came from."""
+    lines: list[RenderableType] = []
+    for cause in causes(runs):
+        lines.append(Text(cause.sentence, style="bold yellow"))
+        lines += [Text(f"  {setting}") for setting in cause.settings]
+        lines += [Text(f"  {each.when}: {each.said}", style="dim") for each in cause.decisions]
+    return [*lines, Text()] if lines else []
 
 
 def _hours(run: Rehearsed) -> RenderableType:

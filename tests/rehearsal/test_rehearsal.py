@@ -162,3 +162,11 @@ def test_another_record_policy_or_seed_is_kept_in_another_folder() -> None:
     names = {name_of(record, policy, 1), name_of(record, policy, 2), name_of(record, other, 1)}
     names |= {name_of(laid([0.6] * 3), policy, 1), name_of(laid([0.5] * 3), policy, 1)}
     assert len(names) == 4
+
+
+def test_on_a_record_of_half_hours_a_want_lasts_from_one_look_to_the_next(tmp_path: Path) -> None:
+    record = laid([0.5] * 6, [0.5] * 6, homes={"g0": "h0", "g1": "h1"})
+    slow = Laid(**{**record.__dict__, "step_seconds": 1800.0})
+    patient = SAVER.replace("sleep_after_minutes: 0", "sleep_after_minutes: 40")
+    run = lived(tmp_path, slow, patient)
+    assert [step.hosts_on for step in run.steps][-1] == 1
