@@ -27,6 +27,8 @@ from balancer.web.identity import Visitor
 
 KEYS_REMEMBERED = 1000
 Name = Annotated[str, Path(min_length=1, max_length=256)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
+IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=128)]
 
 
 class NotAsBefore(Exception):
@@ -102,7 +104,7 @@ def refuse_unless_matching(wanted: str | None, tag: str) -> None:
         raise NotAsBefore("it has changed since it was read: read it again")
 
 
-def router(door: Door) -> APIRouter:
+def router(door: Door) -> APIRouter:  # noqa: PLR0915 - a list of answers, a paragraph each
     """Return the API of a site."""
     api = APIRouter(
         prefix="/api/v1",
@@ -110,8 +112,6 @@ def router(door: Door) -> APIRouter:
     )
     replies = Replies()
     viewer, operator, admin = (Depends(role(door, each)) for each in Role)
-    Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=128)]
-    IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=128)]
 
     # -- reading
 

@@ -1,4 +1,4 @@
-"""What pages and API stand on: the published values, the store, and what a person may ask. Neither has more than this."""
+"""What pages and API stand on: the published values, the store, what a person may ask; neither has more than this."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands before every page: a limit on what may be sent, names it answers to, and headers that tie browsers down."""
+"""What stands before every page: limits on what is sent, names it answers to, headers that tie browsers down."""
 
 from __future__ import annotations
 
@@ -56,12 +56,22 @@ class Guard:
         await self._answered(scope, receive, guarded)
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
         try:
-            await self._app(scope, _Bounded(receive, self._body_seconds), send)
+            await self._app(scope, _Bounded(receive, self._body_seconds), watched)
         except TooLarge:
             await _problem(413, f"a body may have {MOST_BYTES} bytes")(scope, receive, send)
         except TooSlow:
             await _problem(408, "the rest of the body did not come")(scope, receive, send)
+        except Exception:
+            if not has_begun:  # what was answered was logged by who answered it
+                raise
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         is_asset = scope["path"].startswith("/static/")

@@ -228,7 +228,7 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
 
     @pages.get("/policy")
     def policy(request: Request, visitor: Visitor = viewer) -> Response:
-        return page("policy.html", request, visitor, known=answers.policy(door))
+        return page("policy.html", request, visitor, policy=answers.policy(door))
 
     @pages.get("/policy/remarks")
     def policy_remarks(request: Request, visitor: Visitor = viewer) -> Response:
@@ -237,13 +237,14 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
     @pages.post("/policy/try")
     def try_policy(request: Request, visitor: Visitor = operator, fields: Fields = form) -> Response:
         text = fields["policy"].replace("\r\n", "\n")
+        tried, faults = None, list[Fault]()
         try:
-            tried, faults = answers.try_policy(door, text), ()
+            tried = answers.try_policy(door, text)
         except InputError as wrong:
-            tried, faults = None, tuple(wrong.faults)
-        known = answers.policy(door)
+            faults = wrong.faults
+        in_force = answers.policy(door)
         status = 200 if tried else 422
-        return page("policy.html", request, visitor, known=known, text=text, tried=tried, faults=faults, status=status)
+        return page("policy.html", request, visitor, policy=in_force, text=text, tried=tried, faults=faults, status=status)
 
     @pages.get("/history")
     def history(

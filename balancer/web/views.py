@@ -84,10 +84,10 @@ def tile_of(cluster: Cluster, host: Host, shares: Sequence[float | None] = ()) -
 
 
 def _flags(cluster: Cluster, host: Host) -> tuple[str, ...]:
-    said = ["drained"] if host.drained else ["cordoned"] if host.cordoned else []
+    said = ["drained"] if host.drained else ["cordoned"] if host.cordoned and host.is_on else []
     said += ["in doubt"] if cluster.is_doubted(host) else []
     said += ["shunned"] if host.shunned else []
-    return tuple([*said, *(["out of the power scheme"] if host.quarantined else [])])
+    return (*said, *(["out of the power scheme"] if host.quarantined else []))
 
 
 def _trend(shares: Sequence[float | None]) -> str:
@@ -166,7 +166,7 @@ def before_and_after(plan: Plan, cluster: Cluster) -> list[BeforeAfter]:
 
 
 def flows_of(plan: Plan) -> dict[str, Any]:
-    """Return who goes where, as nodes and links of a picture: hosts that lose guests on the left, that gain on the right."""
+    """Return who goes where, as a picture: hosts that lose guests on the left, hosts that gain them on the right."""
     counts = Counter((step.move.source, step.move.target) for step in plan.moves)
     left = dict.fromkeys(source for source, _ in counts)
     right = dict.fromkeys(target for _, target in counts)

@@ -67,7 +67,7 @@
         series: [{
           type: "sankey", left: 70, right: 70, top: 14, bottom: 14, nodeGap: 10, nodeWidth: 12, draggable: false, emphasis: { focus: "adjacency" },
           data: data.nodes.map((n) => ({ name: n.name, itemStyle: { color: colour(n.side === "from" ? "--series-2" : "--series-1") }, label: { position: n.side === "from" ? "left" : "right" } })),
-          links: data.links, label: { color: ink, formatter: (p) => p.name.trim() }, lineStyle: { color: "source", opacity: 0.28, curveness: 0.5 },
+          links: data.links, label: { color: ink, formatter: (p) => p.name.trim() }, lineStyle: { color: "gradient", opacity: 0.22, curveness: 0.5 },
         }],
       };
     },
