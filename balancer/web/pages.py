@@ -244,7 +244,9 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
             faults = wrong.faults
         in_force = answers.policy(door)
         status = 200 if tried else 422
-        return page("policy.html", request, visitor, policy=in_force, text=text, tried=tried, faults=faults, status=status)
+        return page(
+            "policy.html", request, visitor, policy=in_force, text=text, tried=tried, faults=faults, status=status
+        )
 
     @pages.get("/history")
     def history(

@@ -177,25 +177,17 @@ def flows_of(plan: Plan) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class LeftAlone:
-    """Why some things were left as they are: who they are, a few by name."""
-
-    sentence: str
-    names: tuple[str, ...]
-    more: int
-    detail: str
-
-
-def left_alone(plan: Plan) -> list[LeftAlone]:
-    """Group what a plan leaves alone by its reason."""
-    groups: dict[tuple[Because, str], list[str]] = defaultdict(list)
+def left_alone(plan: Plan) -> list[tuple[str, str]]:
+    """Say why some things are left as they are, and who: `hv01, hv05 (16 guests); hv03 (19 guests)`."""
+    groups: dict[Because, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for kept in plan.kept:
-        groups[kept.because, kept.detail].append(kept.subject.partition(":")[2])
-    return [
-        LeftAlone(because.sentence, tuple(names[:MOST_NAMES]), max(0, len(names) - MOST_NAMES), detail)
-        for (because, detail), names in groups.items()
-    ]
+        groups[kept.because][kept.detail].append(kept.subject.partition(":")[2])
+    return [(because.sentence, "; ".join(_listed(*said) for said in by.items())) for because, by in groups.items()]
+
+
+def _listed(detail: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more + (f" ({detail})" if detail else "")
 
 
 # -- guests
