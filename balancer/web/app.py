@@ -21,7 +21,7 @@ from balancer.actions import NotThere, TooLate
 from balancer.errors import BalancerError, InputError
 from balancer.web import api, pages
 from balancer.web.door import Busy, Door, NotYet
-from balancer.web.guarding import PROBLEM, Guard, TooLarge, TooSlow
+from balancer.web.guarding import PROBLEM, Guard
 from balancer.web.identity import Doorkeeper, Forbidden, TooManyTries, Unknown
 from balancer.web.looks import STATIC, Looks
 
@@ -97,8 +97,6 @@ def _answer_failures(app: FastAPI, looks: Looks) -> None:
         return answer(422, request, said)
 
     async def unexpected(request: Request, failed: Exception) -> Response:
-        if isinstance(failed, TooLarge | TooSlow):
-            raise failed
         log.error("a page failed by a fault of the balancer's own", path=request.url.path, exc_info=failed)
         return answer(500, request, "This is a fault of the balancer's own; its log has the rest.")
 

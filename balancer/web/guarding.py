@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,19 +19,25 @@ HEADERS: Final = {
     "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with `no-referrer` browsers hide from us, too, where a form comes from
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
 
-class TooLarge(Exception):
+class TooLarge(HTTPException):
     """More was sent than anybody needs to."""
 
+    def __init__(self) -> None:
+        super().__init__(413, f"a body may have {MOST_BYTES} bytes", {"Connection": "close"})
 
-class TooSlow(Exception):
+
+class TooSlow(HTTPException):
     """What was announced did not come."""
+
+    def __init__(self) -> None:
+        super().__init__(408, "the rest of the body did not come", {"Connection": "close"})
 
 
 class Guard:
@@ -65,10 +72,6 @@ class Guard:
 
         try:
             await self._app(scope, _Bounded(receive, self._body_seconds), watched)
-        except TooLarge:
-            await _problem(413, f"a body may have {MOST_BYTES} bytes")(scope, receive, send)
-        except TooSlow:
-            await _problem(408, "the rest of the body did not come")(scope, receive, send)
         except Exception:
             if not has_begun:  # what was answered was logged by who answered it
                 raise
@@ -102,10 +105,10 @@ class _Bounded:
         try:
             message = await asyncio.wait_for(self._receive(), self._seconds)
         except TimeoutError:
-            raise TooSlow from None
+            raise TooSlow() from None
         self._bytes += len(message.get("body", b""))
         if self._bytes > MOST_BYTES:
-            raise TooLarge
+            raise TooLarge()
         self._is_read = not message.get("more_body", False)
         return message
 

@@ -1,6 +1,7 @@
 """The real service on the embedded site, with its pages: `python -m tests.web.served STATE`.
 
-The site's time runs twenty times as fast as ours, its plans wait for a person, and three tokens are known.
+The site's time runs twice as fast as ours, so that moves can be watched; its plans wait for a person, and three tokens
+are known.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from balancer.store import Store
 from balancer.store.tables import tokens
 from balancer.store.tokens import Role, hashed
 
-PACE = 20.0
+PACE = 2.0
 TOKENS = {"vera": Role.VIEWER, "oskar": Role.OPERATOR, "ada": Role.ADMIN}
 
 

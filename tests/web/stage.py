@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 from balancer.clock import WallClock
 from balancer.cycle import run_cycle
@@ -50,6 +52,10 @@ class Stage:
     door: Door
     secrets: dict[Role, str] = field(default_factory=dict)
 
+    @cached_property
+    def app(self) -> ASGIApp:
+        return make_app(self.door, LOOPBACK_NAMES)
+
     @property
     def store(self) -> Store:
         return self.site.acting.store
@@ -70,9 +76,10 @@ class Stage:
 
     def client(self, token: str | None = None, peer: str = "127.0.0.1") -> TestClient:
         """Return somebody who shows a token with each request; None: nobody that is known."""
-        app = make_app(self.door, LOOPBACK_NAMES)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return TestClient(app, "http://127.0.0.1", client=(peer, 50000), headers=headers, raise_server_exceptions=False)
+        return TestClient(
+            self.app, "http://127.0.0.1", client=(peer, 50000), headers=headers, raise_server_exceptions=False
+        )
 
     def as_(self, role: Role) -> TestClient:
         return self.client(self.secrets[role])

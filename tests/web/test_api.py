@@ -100,7 +100,7 @@ def test_a_part_that_is_not_safe_by_itself_is_refused_with_the_reason(fresh: Sta
 @pytest.mark.parametrize(
     ("path", "sent", "status", "says"),
     [
-        ("proposals/none/approve", {}, 404, "no plan that waits for anybody"),
+        ("proposals/none/approve", {}, 404, "no plan that people were asked about"),
         ("proposals/PLAN/approve", {"steps": ["s99"]}, 404, "is no step of this plan"),
         ("proposals/PLAN/approve", {"stepps": []}, 422, "Extra inputs are not permitted"),
         ("proposals/PLAN/reject", {}, 422, "why"),

@@ -25,7 +25,7 @@ from tests.web.stage import Stage
         ("/runs", ["Nothing is under way", "Nothing was ever begun here"]),
         ("/power", ["Who sleeps", "never", "The accounts are empty"]),
         ("/policy", ["name: even", "See what it would do"]),
-        ("/policy/remarks", ["least_power"]),
+        ("/policy/remarks", ["Nothing stands out"]),
         ("/history", ["Move 2 guests", "Compare the two"]),
         ("/history?said=nothing+like+it", ["No cycle says that"]),
         ("/audit", ["Audit"]),
