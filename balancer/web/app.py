@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import cast
 from urllib.parse import quote
 
 import structlog
@@ -47,7 +47,7 @@ SAID = {
 }
 
 
-def make_app(door: Door, hosts: frozenset[str], is_tls: bool = False, body_seconds: float | None = None) -> ASGIApp:
+def make_app(door: Door, hosts: frozenset[str], is_tls: bool = False) -> ASGIApp:
     """Return the application of a site, which answers to these names."""
     app = FastAPI(
         title="balancer",
@@ -63,8 +63,7 @@ def make_app(door: Door, hosts: frozenset[str], is_tls: bool = False, body_secon
     app.include_router(pages.router(door, looks))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _answer_failures(app, looks)
-    guard: Any = Guard(app, hosts, is_tls) if body_seconds is None else Guard(app, hosts, is_tls, body_seconds)
-    return cast(ASGIApp, guard)
+    return cast(ASGIApp, Guard(app, hosts, is_tls))
 
 
 def _id_of(route: APIRoute) -> str:
@@ -89,7 +88,9 @@ def _answer_failures(app: FastAPI, looks: Looks) -> None:
     async def http(request: Request, failed: Exception) -> Response:
         assert isinstance(failed, HTTPException)
         said = "There is no such page." if failed.status_code == 404 else str(failed.detail)
-        return answer(failed.status_code, request, said)
+        given = answer(failed.status_code, request, said)
+        given.headers.update(failed.headers or {})
+        return given
 
     async def invalid(request: Request, failed: Exception) -> Response:
         assert isinstance(failed, RequestValidationError)

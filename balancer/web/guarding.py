@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES: Final = 2**20  # of a body; a policy is the largest thing that anybody sends
-SECONDS_FOR_A_BODY: Final = 15.0
+SECONDS_FOR_A_BODY = 15.0
 PROBLEM: Final = "application/problem+json"
 
 HEADERS: Final = {
@@ -43,8 +43,8 @@ class TooSlow(HTTPException):
 class Guard:
     """Refuses foreign names, large bodies and slow ones, and adds the headers that every answer carries."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], is_tls: bool, body_seconds: float = SECONDS_FOR_A_BODY):
-        self._app, self._hosts, self._is_tls, self._body_seconds = app, hosts, is_tls, body_seconds
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], is_tls: bool):
+        self._app, self._hosts, self._is_tls = app, hosts, is_tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,7 +71,7 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, _Bounded(receive, self._body_seconds), watched)
+            await self._app(scope, _Bounded(receive, SECONDS_FOR_A_BODY), watched)
         except Exception:
             if not has_begun:  # what was answered was logged by who answered it
                 raise

@@ -11,7 +11,7 @@ from balancer.errors import InputError
 from balancer.settings import WebSettings
 from balancer.store.tokens import Role
 from balancer.web.guarding import MOST_BYTES
-from balancer.web.identity import TRIES, Tries, TooManyTries, networks_of, roles_of
+from balancer.web.identity import TRIES, TooManyTries, Tries, networks_of, roles_of
 from balancer.web.serving import Address, address_of, refuse_what_is_unsafe
 from tests.web.stage import Browser, Stage, stage
 
@@ -83,7 +83,7 @@ def test_a_session_ends_with_its_time_its_logout_and_its_token(fresh: Stage) -> 
 def _status_with(site: Stage, cookie: str) -> int:
     client = site.client()
     client.cookies.set("balancer_session", cookie)
-    return client.get(STATUS).status_code
+    return int(client.get(STATUS).status_code)
 
 
 def test_the_cookie_is_for_this_site_and_no_script(small: Stage) -> None:
@@ -270,9 +270,9 @@ def test_what_is_safe_is_served() -> None:
 
 
 def test_settings_that_are_wrong_name_the_variable() -> None:
-    with pytest.raises(InputError, match="BALANCER_WEB_LISTEN.*no address:port"):
+    with pytest.raises(InputError, match=r"BALANCER_WEB_LISTEN.*no address:port"):
         address_of(WebSettings(listen="8230"))
     with pytest.raises(InputError, match="BALANCER_WEB_PROXY_ADDRESSES"):
         networks_of("10.0.0.5, proxy.example")
-    with pytest.raises(InputError, match="BALANCER_WEB_PROXY_ROLES.*viewer, operator, admin"):
+    with pytest.raises(InputError, match=r"BALANCER_WEB_PROXY_ROLES.*viewer, operator, admin"):
         roles_of("a=root")

@@ -87,7 +87,7 @@ def test_an_operators_morning(chromium: Browser, service: Served) -> None:
     page.get_by_role("link", name=re.compile("A plan waits for you")).click()
     boxes = page.locator("input[name=step]")
     assert boxes.count() == 9
-    assert page.locator("figure[data-chart=flows] svg").count() == 1
+    page.locator("figure[data-chart=flows] svg").wait_for()
     oskar.keeps("plan")
 
     # He approves half of it, and watches it run.

@@ -17,8 +17,8 @@ from tests.web.stage import Stage
         ("/hosts", ["h1", "h3", "memory"]),
         ("/hosts/h1", ["Its guests", "Drain this host", ">a<", "r0"]),
         ("/hosts/h1/why", ["h1 stays on"]),
-        ("/guests", ["app=shop", "1–4 of 4"]),
-        ("/guests?words=shop+b", ["1–1 of 1", ">b<"]),
+        ("/guests", ["app=shop", " of 4</span>"]),
+        ("/guests?words=shop+b", [" of 1</span>", ">b<"]),
         ("/guests?words=nobody", ["No guest has"]),
         ("/guests/a", ["pair", "running on", "h1"]),
         ("/guests/a/why", ["Other hosts", "h3"]),
@@ -39,13 +39,12 @@ def test_a_page_says(path: str, says: list[str], small: Stage) -> None:
 
 def test_the_plan_that_waits_is_shown_with_each_step_its_reason_and_what_can_be_answered(small: Stage) -> None:
     browser = small.browser(Role.OPERATOR)
-    status, where = browser.get("/plan")
-    assert status == 303
+    assert browser.get("/plan")[0] == 303
     status, text = browser.get(f"/plans/{small.plan.id}")
     assert status == 200
     for step in small.plan.steps:
         assert f'value="{step.id}"' in text
-        assert step.because.replace("→", "→") in text.replace("&gt;", ">")
+        assert step.because in text
     for words in ("Approve all", "Approve what is ticked", "Reject", "Postpone", "Before and after", "Who goes where"):
         assert words in text
 
