@@ -41,6 +41,7 @@ class Door:
     chronicle: Chronicle
     settings: WebSettings
     is_open_to_all: bool = False  # no login: on a loopback address alone
+    closes: threading.Event = field(default_factory=threading.Event, repr=False)  # set when no more news are told
     _thinking: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(THINK_AT_A_TIME), repr=False
     )

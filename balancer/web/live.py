@@ -40,6 +40,8 @@ async def _news(door: Door, draw_runs: Callable[[list[dict[str, Any]]], str]) ->
     seen, drawn, silent = door.board.latest, "", 0.0
     yield "retry: 3000\n\n"
     for _ in range(int(SECONDS_OPEN / SECONDS_BETWEEN)):
+        if door.closes.is_set():
+            return
         silent += SECONDS_BETWEEN
         latest, runs = door.board.latest, draw_runs(answers.runs(door))
         if runs != drawn:

@@ -94,7 +94,7 @@ def serving(door: Door, address: Address) -> Iterator[str]:
         ws="none",
         lifespan="off",
         timeout_keep_alive=20,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=3,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
@@ -105,6 +105,7 @@ def serving(door: Door, address: Address) -> Iterator[str]:
         scheme = "https" if settings.tls_certificate else "http"
         yield f"{scheme}://{Address(address.host, port).in_a_url}"
     finally:
+        door.closes.set()
         server.should_exit = True
         thread.join(SECONDS_TO_STOP)
         listening.close()
