@@ -36,7 +36,7 @@ MAY_SEE: dict[str, set[str]] = {
     "execution": GROUND | {"domain", "platforms", "power", "store"},
     "reporting": {"domain", "errors"},
 }
-"""What each part may import of ours. Parts that are not listed join the others: site, cycle, service, cli, commands, web."""
+"""What each part may import of ours. Parts that are not listed join the others: site, cycle, service, web, cli."""
 
 THINKING = {"domain", "constraints", "objectives", "policy", "demand", "stability", "solving", "planning"}
 WORLDLY = {"time", "socket", "subprocess", "threading", "multiprocessing", "asyncio", "requests", "urllib", "http"}

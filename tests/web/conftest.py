@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("fastapi", reason="pip install -e '.[web]'")
-
 from tests.web.stage import Stage, stage
 
 

@@ -44,7 +44,8 @@ def _said(browser: TestClient, path: str) -> str:
         answer = browser.get(path, follow_redirects=False)
         took.append((time.perf_counter() - since) * 1000)
         size = len(answer.content)
-    return f"median {sorted(took)[TIMES // 2]:6.0f}  worst {max(took):6.0f}  {size / 1024:6.0f} KiB  {answer.status_code}"
+    median = sorted(took)[TIMES // 2]
+    return f"median {median:6.0f}  worst {max(took):6.0f}  {size / 1024:6.0f} KiB  {answer.status_code}"
 
 
 if __name__ == "__main__":
