@@ -83,7 +83,11 @@ class Service:
         try:
             self._cycles = _every(self._in_force().interval_seconds / self._pace, self._cycle)
             self._cycles.add_job(
-                self._see_to_people, "interval", seconds=SECONDS_BETWEEN_LOOKS_AT_PEOPLE, max_instances=1, coalesce=True
+                self._see_to_people,
+                "interval",
+                seconds=SECONDS_BETWEEN_LOOKS_AT_PEOPLE,
+                misfire_grace_time=None,
+                coalesce=True,
             )
             often = self._leadership.times.renew_every_seconds
             self._cycles.add_job(
@@ -317,7 +321,9 @@ class Service:
         try:
             for proposal in self._site.acting.store.proposals.approved():
                 self._begin_approved(proposal)
-            while (asked := self.board.next_power_test()) is not None:
+            # One at a time: what waits for one of these threads may be the wake-up of a host that is needed.
+            if not self._errands and (asked := self.board.next_power_test()) is not None:
+                self._errands += 1
                 self._hands.submit(self._test_power, asked)
         except BalancerError as failed:
             log.error("what people asked for could not be seen to, it is tried again", cause=str(failed))
@@ -362,7 +368,6 @@ class Service:
         """Prove a host's power before nobody's eyes; what came of it is in the audit."""
         try:
             with self._one_cycle:
-                self._errands += 1
                 if not self._may_lead():
                     self._write_audit(f"no power test: {self._role}", asked.host)
                     return

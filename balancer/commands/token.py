@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from balancer.commands.exits import DONE
-from balancer.commands.opening import SitePath, the_site
+from balancer.commands.opening import SitePath, the_store
 from balancer.commands.screen import err, out
 from balancer.commands.who import who
 from balancer.errors import Fault, InputError
@@ -28,13 +28,13 @@ def add(
     site: SitePath = None,
 ) -> int:
     """Make a token and print it: it is kept as a hash, and cannot be shown again."""
-    with the_site(site) as opened:
-        now = opened.clock.now()
+    with the_store(site) as store:
+        now = datetime.now(UTC)
         until = None if days is None else now + timedelta(days=days)
-        secret = opened.acting.store.tokens.add(_usable(name), role, who(), now, until)
+        secret = store.tokens.add(_usable(name), role, who(), now, until)
         if secret is None:
             raise InputError([Fault(name, "is the name of a token already", f"balancer token remove {name}")])
-        opened.acting.store.audit.add(AuditLine(now, who(), f"made a token with the role {role}", f"token:{name}"))
+        store.audit.add(AuditLine(now, who(), f"made a token with the role {role}", f"token:{name}"))
     err.print(Text("this is shown once; keep it like a password", style="dim"))
     out.print(secret, markup=False, soft_wrap=True)
     return DONE
@@ -49,8 +49,8 @@ def _usable(name: str) -> str:
 @app.command("list")
 def list_tokens(site: SitePath = None) -> int:
     """List the tokens: whose, with which role, until when, and when they were used."""
-    with the_site(site) as opened:
-        tokens = opened.acting.store.tokens.all()
+    with the_store(site) as store:
+        tokens = store.tokens.all()
     if not tokens:
         out.print("there are no tokens: balancer token add NAME --role operator")
         return DONE
@@ -67,10 +67,10 @@ def list_tokens(site: SitePath = None) -> int:
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="Whose token it is.")], site: SitePath = None) -> int:
     """Take a token back; what was opened with it is closed at once."""
-    with the_site(site) as opened:
-        if not opened.acting.store.tokens.remove(name):
-            known = ", ".join(token.name for token in opened.acting.store.tokens.all()) or "none"
+    with the_store(site) as store:
+        if not store.tokens.remove(name):
+            known = ", ".join(token.name for token in store.tokens.all()) or "none"
             raise InputError([Fault(name, "is no token", f"known: {known}")])
-        opened.acting.store.audit.add(AuditLine(opened.clock.now(), who(), "removed a token", f"token:{name}"))
+        store.audit.add(AuditLine(datetime.now(UTC), who(), "removed a token", f"token:{name}"))
     out.print(f"{name} is let in no more")
     return DONE
