@@ -22,6 +22,8 @@ from balancer.embedded import (
     live_a_day,
     the_embedded_site,
 )
+from balancer.service import Service
+from balancer.site import Site
 
 
 def lived(hours: float) -> tuple[str, EmbeddedDay]:
