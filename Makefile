@@ -51,14 +51,15 @@ $(BIN)/python:
 	@sh tests/setup/make-venv.sh $(PYTHON) $(VENV)
 
 $(VENV)/.for-use: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable .
+	$(PIP) --editable ".[web]"
 	@touch $@
 
 # The lab (real libvirt, QEMU and BMCs) needs packages of the system: they are installed where that is allowed, and
 # where it is not the tests that need them say what is missing.
-$(VENV)/.for-tests: pyproject.toml constraints.txt tests/lab/packages.txt | $(BIN)/python
+$(VENV)/.for-tests: pyproject.toml constraints.txt tests/lab/packages.txt tests/web/install.sh | $(BIN)/python
 	sh tests/lab/install.sh
-	$(PIP) --editable ".[dev,ipmi,redfish,influx,postgres,tune]"
+	sh tests/web/install.sh
+	$(PIP) --editable ".[dev,ipmi,redfish,influx,postgres,tune,web]"
 	@if pkg-config --exists libvirt 2>/dev/null; then $(PIP) --editable ".[libvirt]"; \
 	else echo "libvirt-dev is missing: tests of the libvirt platform will be skipped"; fi
 	@touch $@

@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 from balancer import __version__
-from balancer.commands import acting, checking, explaining, host, looking, policy, power, simulating, stopping, thinking
+from balancer.commands import (
+    acting,
+    checking,
+    explaining,
+    host,
+    looking,
+    policy,
+    power,
+    simulating,
+    stopping,
+    thinking,
+    token,
+)
 from balancer.commands.exits import ERROR, INTERRUPTED, USAGE
 from balancer.commands.logs import set_up_logs
 from balancer.commands.screen import say_error
@@ -32,6 +44,7 @@ for module in (thinking, checking, explaining, looking, simulating, acting, stop
     module.join(app)
 app.add_typer(host.app, name="host", help="Drain hosts for maintenance.")
 app.add_typer(policy.app, name="policy", help="Look at policies, and tune them.")
+app.add_typer(token.app, name="token", help="Say who may use the dashboard and the API.")
 app.add_typer(power.app, name="power", help="Switch hosts, prove that they wake.")
 
 

@@ -40,3 +40,24 @@ class HandSetClock:
 
     def sleep(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
+
+
+class PacedClock:
+    """Time that somebody sets by hand until it is let run, some times as fast as everybody else's."""
+
+    def __init__(self, start: datetime) -> None:
+        self._at, self._since = start, time.monotonic()
+        self.pace = 0.0  # seconds a second; 0: it passes only when somebody sleeps on it
+
+    def run_at(self, pace: float) -> None:
+        """Let it run from now on."""
+        self._at, self._since, self.pace = self.now(), time.monotonic(), pace
+
+    def now(self) -> datetime:
+        return self._at + timedelta(seconds=self.pace * (time.monotonic() - self._since))
+
+    def sleep(self, seconds: float) -> None:
+        if self.pace:
+            time.sleep(seconds / self.pace)
+        else:
+            self._at += timedelta(seconds=seconds)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from balancer.clock import HandSetClock
+from balancer.clock import Clock, HandSetClock, PacedClock
 from balancer.cycle import Cycle
 from balancer.domain.cluster import Cluster
 from balancer.domain.energy import Energy, energy_by_host, total
@@ -25,8 +26,9 @@ from balancer.domain.units import count_of
 from balancer.errors import Fault, InputError
 from balancer.execution import RunReport
 from balancer.formats import read_text
-from balancer.policy import Policy, load_policy
+from balancer.policy import Policy, WatchedPolicy
 from balancer.reporting.heat import heat_line
+from balancer.service import Service
 from balancer.simulation.day import CLUSTER, embedded_hosts, embedded_policy, embedded_site
 from balancer.site import Site, site_from
 from balancer.virtual_time import Passing
@@ -37,16 +39,19 @@ DAY = timedelta(hours=24)
 CYCLE = timedelta(minutes=15)
 STORE, HISTORY = "balancer.db", "history.db"
 SECONDS_TO_LOOK_AT_A_CYCLE = 0.1
+PACE_AFTER_THE_DAY = 20.0  # seconds of the site in one: a cycle in 45 s, and a move can be watched
 PRINTED_SENTENCE = 74
 
 
 @contextmanager
-def the_embedded_site(start: datetime = TEN_IN_THE_MORNING, kept: Path | None = None) -> Iterator[Site]:
+def the_embedded_site(
+    start: datetime = TEN_IN_THE_MORNING, kept: Path | None = None, clock: Clock | None = None
+) -> Iterator[Site]:
     """Open the embedded site at a moment of its Monday; its store lives as long as the block, unless it is kept.
 
     kept: a directory in which store and history are made anew, and stay
     """
-    clock = HandSetClock(start)
+    clock = clock or HandSetClock(start)
     world = embedded_site(clock)
     hosts = tuple(
         SiteHost(name=spec.name, bmc=Bmc(kind="simulated"), may_sleep=spec.may_sleep, labels=dict(spec.labels))
@@ -90,9 +95,24 @@ def _remember_the_power_tests(site: Site, start: datetime) -> None:
         site.acting.store.marks.prove_wake(host.name, start - DAY)
 
 
+def embedded_policy_path() -> Path:
+    """Return the file of that policy."""
+    return Path(str(resources.files("balancer.simulation").joinpath("policy.yaml")))
+
+
 def embedded_default_policy() -> Policy:
     """Return the policy that the embedded site is run under when nobody gives another."""
     return read_text(embedded_policy(), Policy, "the embedded policy")
+
+
+Pages = Callable[[Site, Service, bool], AbstractContextManager[str]]
+"""Serves pages beside a service and says where; an empty URL where there are none."""
+
+
+@contextmanager
+def no_pages(site: Site, service: Service, is_embedded: bool) -> Iterator[str]:
+    """Serve nothing."""
+    yield ""
 
 
 def live_a_day(
@@ -101,22 +121,33 @@ def live_a_day(
     pace_seconds: float = SECONDS_TO_LOOK_AT_A_CYCLE,
     mode: Mode | None = None,
     kept: Path | None = None,
+    pages: Pages = no_pages,
 ) -> int:
     """Run the embedded site for a day at high speed and print each cycle as it happens.
 
+    Where pages are served, the site lives on afterwards for whoever looks at them, until it is told to stop.
+
     kept: a directory in which what was recorded stays, to be rehearsed
     """
-    policy = load_policy(policy_path, CLUSTER) if policy_path else embedded_default_policy()
-    policy = policy if mode is None else policy.in_mode(mode)
+    watched = WatchedPolicy(policy_path or embedded_policy_path(), CLUSTER, mode)
     # systemd and container engines say SIGTERM: it ends the day as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with the_embedded_site(MIDNIGHT, kept) as site:
-        day = EmbeddedDay(site, policy, out, pace_seconds)
-        try:
-            day.live(MIDNIGHT + DAY)
-        except KeyboardInterrupt:
-            out.print("\nstopped")
-        day.sum_up()
+    clock = PacedClock(MIDNIGHT)
+    with (
+        tempfile.TemporaryDirectory(prefix="balancer-service-") as state,
+        the_embedded_site(MIDNIGHT, kept, clock) as site,
+    ):
+        service = Service(site, watched, Path(state), lease_seconds=60.0, pace=PACE_AFTER_THE_DAY)
+        with pages(site, service, True) as url:
+            if url:
+                out.print(f"dashboard: {url}\n", soft_wrap=True)
+            day = EmbeddedDay(site, watched.policy, out, pace_seconds, service.show)
+            has_ended = day.live_and_sum_up()
+            if url and has_ended:
+                pace = f"{PACE_AFTER_THE_DAY:.0f} seconds of it pass in one"
+                out.print(f"\nThe site lives on at {url}, {pace}; Ctrl-C ends it.", soft_wrap=True)
+                clock.run_at(PACE_AFTER_THE_DAY)
+                service.run()
     return 0
 
 
@@ -137,12 +168,30 @@ class EmbeddedDay:
 
     breath = CYCLE  # after which somebody may look
 
-    def __init__(self, site: Site, policy: Policy, out: Console, pace_seconds: float) -> None:
-        self._site, self._policy, self._out, self._pace = site, policy, out, pace_seconds
+    def __init__(
+        self,
+        site: Site,
+        policy: Policy,
+        out: Console,
+        pace_seconds: float,
+        show: Callable[[Cycle, Policy], None] = lambda cycle, policy: None,
+    ) -> None:
+        self._site, self._policy, self._out, self._pace, self._show = site, policy, out, pace_seconds, show
         self.ledger = Ledger()
         self._counted_until = site.clock.now()  # a cycle after a surprise begins no stretch of its own
         self.guests: frozenset[str] = frozenset()  # those that ran when the day began
         self.lost: frozenset[str] = frozenset()  # those of them that were found not running at any time
+
+    def live_and_sum_up(self) -> bool:
+        """Live one day and say what it cost; False where somebody ended it sooner."""
+        has_ended = True
+        try:
+            self.live(MIDNIGHT + DAY)
+        except KeyboardInterrupt:
+            has_ended = False
+            self._out.print("\nstopped")
+        self.sum_up()
+        return has_ended
 
     def live(self, until: datetime) -> None:
         self._out.print(Text("time   hosts         on    CPU      draws   what the balancer does", style="dim"))
@@ -159,6 +208,7 @@ class EmbeddedDay:
         self._count_guests(cycle.seen)
         if cycle.seen.taken_at >= self._counted_until:
             self._print(cycle)
+            self._show(cycle, self._policy.at(cycle.seen.taken_at))
             self.ledger.add(cycle.seen, CYCLE.total_seconds())
             self._counted_until = cycle.seen.taken_at + CYCLE
 

@@ -31,12 +31,16 @@ class SavedCycle(Value):
 
 def save_cycle(cycle: Cycle, policy: Policy, path: Path) -> None:
     """Write a cycle down; it holds no secrets, for neither snapshots nor policies do. InputError where it cannot be."""
-    in_force = policy.at(cycle.seen.taken_at)
-    saved = SavedCycle(snapshot=cycle.seen, policy=in_force, memory=cycle.memory, plan=cycle.plan)
     try:
-        path.write_text(to_json(saved) + "\n", encoding="utf-8")
+        path.write_text(to_json(saved_cycle(cycle, policy)) + "\n", encoding="utf-8")
     except OSError as cause:
         raise InputError([Fault(str(path), f"cannot be written: {cause.strerror}", "name a file to save to")]) from None
+
+
+def saved_cycle(cycle: Cycle, policy: Policy) -> SavedCycle:
+    """Return what is saved of a cycle."""
+    in_force = policy.at(cycle.seen.taken_at)
+    return SavedCycle(snapshot=cycle.seen, policy=in_force, memory=cycle.memory, plan=cycle.plan)
 
 
 def replay_cycle(path: Path) -> tuple[Cycle, Policy]:

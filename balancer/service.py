@@ -19,16 +19,23 @@ from threading import Lock, RLock
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from balancer.cycle import Cycle, run_cycle
+from balancer.chronicle import Chronicle
+from balancer.cycle import Cycle, look_and_expect, run_cycle
 from balancer.domain.plan import Mode, Plan
-from balancer.errors import BalancerError
+from balancer.errors import BalancerError, StoreError
 from balancer.execution import Outcome, Result, Runner
+from balancer.execution.power_proof import prove_power
 from balancer.formats import to_json
 from balancer.leadership import Leadership
+from balancer.planning import verify
 from balancer.policy import Policy, WatchedPolicy
 from balancer.policy.caution import OnStop
-from balancer.site import Site
+from balancer.published import Board, PowerTest, Run
+from balancer.remembering import BALANCER
+from balancer.site import Site, limits_of
 from balancer.stability.lookout import SECONDS_UNTIL_A_SECOND_GLANCE, Lookout
+from balancer.store.audit import AuditLine
+from balancer.store.proposals import Proposal, ProposalState
 from balancer.virtual_time import SECONDS_BETWEEN_EARLY_CYCLES
 
 log = structlog.get_logger()
@@ -36,6 +43,7 @@ log = structlog.get_logger()
 HEALTH_FILE = "health.json"
 WAITING_PLAN = "waiting-plan.json"
 SECONDS_BETWEEN_LOOKS_AT_THE_END = 0.5
+SECONDS_BETWEEN_LOOKS_AT_PEOPLE = 1.0  # who approves a plan wants to see that something begins
 CYCLE, WATCH = "cycle", "watch"
 MISSED_BY_AT_MOST = 3  # intervals without a cycle until the process counts as unhealthy
 
@@ -43,8 +51,15 @@ MISSED_BY_AT_MOST = 3  # intervals without a cycle until the process counts as u
 class Service:
     """Looks, plans and, where the policy says so, acts, until it is told to stop."""
 
-    def __init__(self, site: Site, watched: WatchedPolicy, state: Path, lease_seconds: float) -> None:
-        self._site, self._watched, self._state = site, watched, state
+    def __init__(
+        self, site: Site, watched: WatchedPolicy, state: Path, lease_seconds: float, pace: float = 1.0
+    ) -> None:
+        """pace: seconds of the site that pass in one of ours; a simulated site may live faster than we do."""
+        self._site, self._watched, self._state, self._pace = site, watched, state, pace
+        self.board = Board(lambda: tuple(map(Run.of, tuple(site.runners))))
+        self.chronicle = Chronicle(site.acting.store, state)
+        self._of_people: set[Runner] = set()  # plans that somebody approved; no mode and no window ends them
+        self._errands = 0  # power tests under way
         self._leadership = Leadership(site, lease_seconds)
         # A queue that a signal handler may use at any moment; an Event would lock itself up on a second signal.
         self._told: SimpleQueue[int] = SimpleQueue()
@@ -66,7 +81,14 @@ class Service:
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(name, lambda number, _: self._told.put(number))
         try:
-            self._cycles = _every(self._in_force().interval_seconds, self._cycle)
+            self._cycles = _every(self._in_force().interval_seconds / self._pace, self._cycle)
+            self._cycles.add_job(
+                self._see_to_people,
+                "interval",
+                seconds=SECONDS_BETWEEN_LOOKS_AT_PEOPLE,
+                misfire_grace_time=None,
+                coalesce=True,
+            )
             often = self._leadership.times.renew_every_seconds
             self._cycles.add_job(
                 self._watch_the_lead, "interval", seconds=often, misfire_grace_time=None, coalesce=True
@@ -106,8 +128,9 @@ class Service:
             self._see_to_the_lead()
         else:
             for runner in list(self._site.runners):
-                runner.stop(f"the policy's mode is {policy.mode} now")
-            if not self._site.runners:
+                if runner not in self._of_people:
+                    runner.stop(f"the policy's mode is {policy.mode} now")
+            if not (self._site.runners or self._errands):
                 self._let_go()
                 self._say_role("")
         self._keep_the_pace(policy)
@@ -116,8 +139,8 @@ class Service:
     def _keep_the_pace(self, policy: Policy) -> None:
         """Look, and glance between two looks, as often as the policy says."""
         if self._cycles is not None:
-            _pace(self._cycles, CYCLE, policy.interval_seconds)
-            _watch(self._cycles, self._glance, policy.watch_seconds)
+            _pace(self._cycles, CYCLE, policy.interval_seconds / self._pace)
+            _watch(self._cycles, self._glance, policy.watch_seconds / self._pace)
 
     def _watch_the_lead(self) -> None:
         """Take over between two cycles, and begin one at once."""
@@ -217,6 +240,7 @@ class Service:
                 found_work, now = cycle.safe is not None, self._site.clock.now()
                 self._lookout = self._lookout.after_look(cycle.seen, policy, found_work, now)
                 self._answer(cycle, policy.mode, acts)
+                self.show(cycle, policy)
             except BalancerError as failed:
                 log.error("cycle failed, the next one tries again", cause=str(failed))
                 self._write_health(f"cycle failed: {failed}", is_well=False)
@@ -253,6 +277,19 @@ class Service:
         if known is not None:
             known.modify(next_run_time=datetime.now().astimezone() + timedelta(seconds=seconds))
 
+    def show(self, cycle: Cycle, policy: Policy) -> None:
+        """Let pages and API read what a cycle found, and keep it to be searched and replayed.
+
+        What cannot be kept fails no cycle.
+        """
+        self.board.publish(cycle, policy, self._watched.loaded, self._watched.path)
+        if self._site.stands_by:
+            return
+        try:
+            self.chronicle.keep(cycle, policy)
+        except (BalancerError, OSError) as failed:
+            log.warning("a cycle could not be kept", cause=str(failed))
+
     def _answer(self, cycle: Cycle, mode: Mode, acts: bool) -> None:
         sentence = f"would do, if it led: {cycle.sentence}" if self._site.stands_by else cycle.sentence
         log.info(sentence, plan=cycle.plan.id, moves=cycle.plan.summary.moves, gap=cycle.plan.summary.gap)
@@ -266,10 +303,90 @@ class Service:
         if mode is Mode.CONFIRM and cycle.safe is not None:
             waiting = self._state / WAITING_PLAN
             waiting.write_text(to_json(cycle.safe))
+            self._propose(cycle.safe)
             log.info("a plan waits for a person", command=f"balancer apply {waiting}")
         if acts and cycle.safe is not None:
             self._act(cycle.safe)
         self._write_health("; ".join(filter(None, (cycle.sentence, held))), is_well=True)
+
+    def _propose(self, plan: Plan) -> None:
+        """Ask people about a plan; of a pair of balancers the one that leads does, or both where none does."""
+        if not self._site.stands_by:
+            self._site.acting.store.proposals.propose(plan, self._site.clock.now())
+
+    # -- what people ask for
+
+    def _see_to_people(self) -> None:
+        """Begin what somebody has approved, and the power tests that were asked for."""
+        try:
+            for proposal in self._site.acting.store.proposals.approved():
+                self._begin_approved(proposal)
+            # One at a time: what waits for one of these threads may be the wake-up of a host that is needed.
+            if not self._errands and (asked := self.board.next_power_test()) is not None:
+                self._errands += 1
+                self._hands.submit(self._test_power, asked)
+        except BalancerError as failed:
+            log.error("what people asked for could not be seen to, it is tried again", cause=str(failed))
+        except Exception:
+            log.exception("what people asked for failed by a fault of the balancer's own")
+
+    def _begin_approved(self, proposal: Proposal) -> None:
+        """Prove on a fresh look what somebody approved, and carry it out if it still holds."""
+        with self._one_cycle:
+            if not self._may_lead() or not self._site.acting.store.proposals.take(proposal.id):
+                return
+            self._settle()
+            why_not = self._why_not_now(proposal)
+            if why_not:
+                log.warning("an approved plan is not carried out", plan=proposal.id, cause=why_not)
+                self._site.acting.store.proposals.end(proposal.id, ProposalState.REFUSED, why_not)
+                self._plan_the_rest_anew()
+                return
+            log.info(f"carrying out what {proposal.who} approved", plan=proposal.id)
+            runner = self._site.begin(proposal.approved, self._in_force, watch=self._see_to_another)
+            self._of_people.add(runner)
+            self._hands.submit(self._carry_out, runner, proposal.id)
+
+    def _why_not_now(self, proposal: Proposal) -> str:
+        """Look afresh and say what speaks against an approved plan; empty where nothing does."""
+        now = self._site.clock.now()
+        if now > proposal.plan.valid_until:
+            return f"it was valid until {proposal.plan.valid_until:%H:%M}"
+        policy = self._in_force(now)
+        if policy.mode is Mode.RECOMMEND:
+            return "the policy's mode is recommend now"
+        fresh = look_and_expect(self._site, policy)
+        objections = verify(proposal.approved, fresh, policy, self._site.remembered(policy, watching=False))
+        return "; ".join(map(str, objections[:3]))
+
+    def _may_lead(self) -> bool:
+        """Take the right to act for a person's sake, where nobody else has it."""
+        self._see_to_the_lead()
+        return self._leading is not None
+
+    def _test_power(self, asked: PowerTest) -> None:
+        """Prove a host's power before nobody's eyes; what came of it is in the audit."""
+        try:
+            with self._one_cycle:
+                if not self._may_lead():
+                    self._write_audit(f"no power test: {self._role}", asked.host)
+                    return
+            said = str(prove_power(self._site.acting, asked.host, limits_of(self._in_force())))
+            self._write_audit(f"power test: {said}", asked.host)
+        except BalancerError as failed:
+            self._write_audit(f"power test failed: {failed}", asked.host)
+        except Exception:
+            log.exception("a power test ended by a fault of the balancer's own")
+        finally:
+            self._errands -= 1
+            self.board.power_test_ended(asked.host)
+
+    def _write_audit(self, what: str, host: str) -> None:
+        log.info(what, host=host)
+        try:
+            self._site.acting.store.audit.add(AuditLine(self._site.clock.now(), BALANCER, what, f"host:{host}"))
+        except StoreError as failed:
+            log.error("the audit could not be written", cause=str(failed))
 
     def _tell_conflicts(self, plan: Plan) -> None:
         """Say which rules no placement keeps all, each time that these are others than before."""
@@ -290,15 +407,18 @@ class Service:
         if outcome.step.is_waking and outcome.result is Result.FAILED:
             self._plan_the_rest_anew()
 
-    def _carry_out(self, runner: Runner) -> None:
+    def _carry_out(self, runner: Runner, proposal_id: str = "") -> None:
         try:
             runner.run_to_end(self._site.clock)
         except BalancerError as failed:
             log.error("acting stopped", cause=str(failed))
         except Exception:
             log.exception("acting stopped by a fault of the balancer's own")
+        self._of_people.discard(runner)
         try:
             report = self._site.finish(runner)
+            if proposal_id:
+                self._site.acting.store.proposals.end(proposal_id, ProposalState.ENDED, report.sentence)
         except BalancerError as failed:
             log.error("what was done could not be remembered", cause=str(failed))
             return
@@ -318,14 +438,16 @@ class Service:
                 job.modify(next_run_time=datetime.now().astimezone())
 
     def _write_health(self, sentence: str, is_well: bool) -> None:
+        refused = tuple(map(str, self._watched.refused))
+        self.board.tell(self._role, "" if is_well else sentence, refused)
         facts = {
             "at": self._site.clock.now().isoformat(),
             "well": is_well,
             "role": self._role,
             "sentence": sentence,
-            "stale_after_seconds": MISSED_BY_AT_MOST * self._in_force().interval_seconds,
+            "stale_after_seconds": MISSED_BY_AT_MOST * self._in_force().interval_seconds / self._pace,
             "policy": self._watched.policy.name,
-            "policy_refused": [str(fault) for fault in self._watched.refused],
+            "policy_refused": list(refused),
         }
         new = self._state / f".{HEALTH_FILE}.new"
         new.write_text(json.dumps(facts))

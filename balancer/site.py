@@ -43,7 +43,7 @@ from balancer.policy import Policy
 from balancer.power import open_switches
 from balancer.remembering import news_of_drains, news_of_strays, recall
 from balancer.secrets import read_secret
-from balancer.store import open_store
+from balancer.store import Store, open_store
 
 if TYPE_CHECKING:
     from balancer.simulation.world import World
@@ -293,7 +293,7 @@ def site_from(
     kill_file: Path | None = None,
 ) -> Site:
     """Open a site from its description; the kill file is looked for in the state directory unless it is named."""
-    store = open_store(file.store, file.cluster, _store_password(file, secrets))
+    store = store_of(file, secrets)
     platform = open_platform(file, clock, world)
     switches = open_switches(file, secrets, world)
     history = open_history(file, state / "history.db", secrets, clock)
@@ -301,6 +301,11 @@ def site_from(
     # A simulated world lives in this process, where no other one can reach it.
     hands = HandsInAChild(file, secrets) if world is None else HandsHere(platform, switches)
     return Site(acting, history, is_private=world is not None, hands=hands)
+
+
+def store_of(file: SiteFile, secrets: Path) -> Store:
+    """Open what a site remembers, and nothing else of it."""
+    return open_store(file.store, file.cluster, _store_password(file, secrets))
 
 
 def _store_password(file: SiteFile, secrets: Path) -> str | None:

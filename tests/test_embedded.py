@@ -5,13 +5,25 @@ from __future__ import annotations
 import io
 import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from rich.console import Console
 
+from balancer.clock import PacedClock
 from balancer.domain.plan import Mode
-from balancer.embedded import MIDNIGHT, EmbeddedDay, embedded_default_policy, live_a_day, the_embedded_site
+from balancer.embedded import (
+    MIDNIGHT,
+    PACE_AFTER_THE_DAY,
+    EmbeddedDay,
+    embedded_default_policy,
+    live_a_day,
+    the_embedded_site,
+)
+from balancer.service import Service
+from balancer.site import Site
 
 
 def lived(hours: float) -> tuple[str, EmbeddedDay]:
@@ -62,3 +74,24 @@ def test_the_mode_of_the_command_line_counts_on_the_embedded_day_too(
     finally:
         signal.signal(signal.SIGTERM, handler)
     assert (", 0 guests moved" not in printed.getvalue()) is moved
+
+
+def test_where_pages_are_served_the_day_can_be_watched_and_the_site_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("balancer.embedded.DAY", timedelta(hours=1))
+    seen = []
+
+    @contextmanager
+    def pages(site: Site, service: Service, is_embedded: bool) -> Iterator[str]:
+        monkeypatch.setattr(service, "run", lambda: seen.append((service.board.latest, site.clock)))
+        yield "http://127.0.0.1:8230"
+
+    printed = io.StringIO()
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        live_a_day(None, Console(file=printed, width=160), pace_seconds=0, pages=pages)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    ((published, clock),) = seen
+    assert published is not None and published.at == MIDNIGHT + timedelta(minutes=45)
+    assert isinstance(clock, PacedClock) and clock.pace == PACE_AFTER_THE_DAY
+    assert printed.getvalue().startswith("dashboard: http://127.0.0.1:8230\n\ntime")

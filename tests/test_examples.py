@@ -17,7 +17,7 @@ from balancer.formats import read
 from balancer.planning import make_plan
 from balancer.platforms.libvirt.definition import LABELS
 from balancer.policy import Policy, load_policy
-from balancer.settings import Settings
+from balancer.settings import Settings, WebSettings
 from balancer.site import open_site
 from tests.drawing import cluster
 
@@ -26,6 +26,7 @@ SITE = ROOT / "configs" / "site.example.yaml"
 POLICY = ROOT / "configs" / "policy.example.yaml"
 READY = sorted((ROOT / "policies").glob("*.yaml"))
 GUIDE = ROOT / "configs" / "README.md"
+WEB_GUIDE = ROOT / "docs" / "web.md"
 
 
 def test_the_example_site_opens_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +99,12 @@ def test_a_default_that_the_example_policy_shows_is_the_default() -> None:
     as_default = ("headroom", "objectives", "power", "demand", "stability", "max_doubts", "interval_seconds", "freeze")
     for section in (*as_default, "plan_valid_minutes", "effort", "seed", "mode"):
         assert getattr(shown, section) == getattr(default, section), section
+
+
+def test_the_settings_of_the_dashboard_are_those_that_its_guide_names() -> None:
+    named = set(re.findall(r"\| `(BALANCER_WEB_[A-Z_]+)`(?:, `(BALANCER_WEB_[A-Z_]+)`)?", WEB_GUIDE.read_text()))
+    known = {f"BALANCER_WEB_{name.upper()}" for name in WebSettings.model_fields}
+    assert {name for pair in named for name in pair if name} == known
 
 
 def test_files_and_settings_that_the_guide_names_exist() -> None:

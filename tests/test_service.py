@@ -148,9 +148,12 @@ def test_what_moves_when_the_service_is_told_to_stop_arrives_under_its_lease(tmp
 
 def test_the_embedded_day_ends_with_its_sum_when_it_is_told_to_stop(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BALANCER_")}
+    environment["BALANCER_WEB_LISTEN"] = "127.0.0.1:0"
     command = [sys.executable, "-m", "balancer", "run"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as day:
         assert day.stdout
+        assert day.stdout.readline().startswith("dashboard: http://127.0.0.1:")
+        assert day.stdout.readline() == "\n"
         assert day.stdout.readline().startswith("time")
         assert day.stdout.readline().startswith("00:00")
         day.send_signal(signal.SIGTERM)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from balancer.commands.exits import DONE, ERROR, REFUSED
 from balancer.commands.opening import PolicyPath, SitePath, is_embedded, policy_path, the_policy, the_site
+from balancer.commands.pages import the_pages
 from balancer.commands.screen import err, out
 from balancer.commands.thinking import SavePath
 from balancer.cycle import look_and_expect, run_cycle
@@ -54,13 +55,18 @@ def run(
     """Watch the cluster and, in mode act, balance it. Without a site file: a day of the embedded simulated site."""
     settings = load_settings()
     if is_embedded(site) and not once:
-        return live_a_day(policy or settings.policy, out, mode=mode, kept=settings.embedded_state)
+        kept = settings.embedded_state
+        return live_a_day(policy or settings.policy, out, mode=mode, kept=kept, pages=the_pages)
     with the_site(site) as opened:
         watched = WatchedPolicy(policy_path(policy), opened.name, mode)
         _tell_contradictions(policy, opened)
         if once:
             return _run_once(opened, watched.policy, settings.lease_seconds, save)
-        Service(opened, watched, settings.state, settings.lease_seconds).run()
+        service = Service(opened, watched, settings.state, settings.lease_seconds)
+        with the_pages(opened, service) as url:
+            if url:
+                log.info("pages and API are served", url=url)
+            service.run()
     return DONE
 
 

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from balancer.actions import Asking
 from balancer.commands.acting import carry_out, settle_aloud, show_cycle
 from balancer.commands.exits import DONE, REFUSED, THERE_IS_A_PLAN
 from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
@@ -20,14 +21,12 @@ from balancer.domain.cluster import Cluster
 from balancer.domain.host import HostState
 from balancer.domain.plan import Because, Kept, Mode, Plan
 from balancer.domain.units import count_of
-from balancer.errors import Fault, InputError
 from balancer.leadership import leading
 from balancer.policy import Policy
 from balancer.remembering import empty_words
 from balancer.reporting.text import plan_text
 from balancer.settings import load_settings
 from balancer.site import Site
-from balancer.store.audit import AuditLine
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -89,7 +88,6 @@ def drain(
     """
     with the_site(site) as opened:
         rules = _policy(opened, policy, mode)
-        _known(opened, host)
         _ask(opened, host, why)
         if _acts(opened, rules) and not _somebody_else_acts(opened):
             standing = _carry_out(opened, rules, host, wait)
@@ -112,19 +110,11 @@ def _acts(site: Site, policy: Policy) -> bool:
     return policy.at(site.clock.now()).mode is Mode.ACT
 
 
-def _known(site: Site, host: str) -> None:
-    names = [entry.name for entry in site.acting.file.hosts]
-    if host not in names:
-        raise InputError([Fault(host, "is not in the site file", f"hosts there: {', '.join(names)}")])
-
-
 def _ask(site: Site, host: str, why: str) -> None:
-    store, now = site.acting.store, site.clock.now()
-    if store.drains.ask(host, who(), why, now):
-        store.audit.add(AuditLine(now, who(), f"drained: {why}", f"host:{host}"))
+    drained, is_new = Asking(site, who()).drain(host, why)
+    if is_new:
         out.print(f"{host} is drained: it takes no guests, until `balancer host undrain {host}`")
     else:
-        drained = store.drains.all()[host]
         out.print(f"{host} is drained already, since {drained.since:%Y-%m-%d %H:%M} by {drained.who}: {drained.why}")
 
 
@@ -204,14 +194,10 @@ def undrain(
 ) -> int:
     """Let a drained host take guests again. A cordon that was set by other means stays."""
     with the_site(site) as opened:
-        store, now = opened.acting.store, opened.clock.now()
-        if host not in store.drains.all():
-            _known(opened, host)
-            out.print(f"{host} was not drained")
-            return DONE
-        store.drains.lift(host)
-        store.audit.add(AuditLine(now, who(), "undrained", f"host:{host}"))
-        cordon = store.marks.of(host).cordon
+        was_drained, cordon = Asking(opened, who()).undrain(host)
+    if not was_drained:
+        out.print(f"{host} was not drained")
+        return DONE
     if cordon is None:
         out.print(f"{host} takes guests again")
     else:

@@ -13,14 +13,15 @@ import typer
 from balancer.clock import WallClock
 from balancer.domain.site_file import SiteFile
 from balancer.embedded import the_embedded_site
-from balancer.errors import BalancerError
+from balancer.errors import BalancerError, Fault, InputError
 from balancer.formats import read
 from balancer.platforms import open_platform
 from balancer.policy import Policy, load_policy
 from balancer.power import open_switches
 from balancer.power.base import PowerSwitch
 from balancer.settings import load_settings
-from balancer.site import Site, open_site
+from balancer.site import Site, open_site, store_of
+from balancer.store import Store
 
 SitePath = Annotated[
     Path | None, typer.Option("--site", "-s", help="Site file [env: BALANCER_SITE]; default: the embedded simulation.")
@@ -55,6 +56,21 @@ class Switches:
 
     by_host: Mapping[str, PowerSwitch]
     answers: Callable[[str], bool | None]
+
+
+@contextmanager
+def the_store(path: Path | None) -> Iterator[Store]:
+    """Open the store alone: who may use pages can be said while no hypervisor is reached."""
+    settings = load_settings()
+    chosen = path or settings.site
+    if chosen is None:
+        what = "names no site file, and the pages of the embedded site need no token"
+        raise InputError([Fault("the command", what, "set BALANCER_SITE, or give --site")])
+    store = store_of(read(chosen, SiteFile), settings.secrets)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 @contextmanager

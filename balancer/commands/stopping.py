@@ -9,19 +9,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from balancer.actions import NO_REASON, Asking
 from balancer.commands.exits import DONE, ERROR
 from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
 from balancer.commands.screen import err, out
 from balancer.commands.who import who
 from balancer.domain.units import count_of
-from balancer.errors import Fault, InputError
 from balancer.leadership import leading
 from balancer.remembering import REPEATED_WITHIN
 from balancer.settings import load_settings
-from balancer.site import Site
 from balancer.store import Store
-from balancer.store.audit import AuditLine
-from balancer.store.journal import JournalEntry
 
 Why = Annotated[str, typer.Option(help="What it is for; shown to everybody who asks.")]
 
@@ -32,12 +29,10 @@ def join(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def pause(why: Why = "no reason given", site: SitePath = None) -> int:
+def pause(why: Why = NO_REASON, site: SitePath = None) -> int:
     """Begin nothing but waking any more, until `balancer resume`; what moves may arrive (`balancer abort` ends it)."""
     with the_site(site) as opened:
-        is_new = opened.acting.store.halts.pause(who(), why, opened.clock.now())
-        if is_new:
-            _write_down(opened, f"paused: {why}")
+        Asking(opened, who()).pause(why)
         out.print(opened.why_held)
     return DONE
 
@@ -45,9 +40,7 @@ def pause(why: Why = "no reason given", site: SitePath = None) -> int:
 def resume(site: SitePath = None) -> int:
     """Let the balancer go on after a pause, or after it stopped because of failures."""
     with the_site(site) as opened:
-        lifted = opened.acting.store.halts.resume(opened.clock.now())
-        if lifted:
-            _write_down(opened, "resumed")
+        lifted = Asking(opened, who()).resume()
         for halt in lifted:
             out.print(f"lifted: {halt}")
         killed = opened.acting.why_killed
@@ -60,20 +53,18 @@ def resume(site: SitePath = None) -> int:
 
 def abort(
     guest: Annotated[str | None, typer.Argument(help="The guest whose migration to give up; none: of all.")] = None,
-    why: Why = "no reason given",
+    why: Why = NO_REASON,
     site: SitePath = None,
     policy: PolicyPath = None,
 ) -> int:
     """Give migrations up that are under way; their guests stay where they are. New ones begin unless it is paused."""
     settings = load_settings()
     with the_site(site) as opened:
-        wanted = _under_way(opened, guest)
+        wanted = Asking(opened, who()).give_up(guest, why)
         if not wanted:
             out.print("nothing is under way")
             return DONE
-        opened.acting.store.halts.give_up([entry.id for entry in wanted], who(), why, opened.clock.now())
         for entry in wanted:
-            _write_down(opened, f"asked to give up: {entry.step}: {why}", f"vm:{entry.vm}")
             out.print(f"to be given up: {entry}")
         holder = None if opened.is_private else opened.acting.store.lease.holder(opened.clock.now())
         if holder is not None:
@@ -83,20 +74,6 @@ def abort(
             for settled in opened.settle(the_policy(policy, opened.name).at(opened.clock.now())):
                 out.print(Text.assemble(("settled ", "yellow"), str(settled)))
     return DONE
-
-
-def _under_way(site: Site, guest: str | None) -> list[JournalEntry]:
-    moving = [entry for entry in site.acting.store.journal.unsettled() if entry.step.is_move]
-    found = [entry for entry in moving if guest in {None, entry.vm}]
-    if guest is not None and not found:
-        named = ", ".join(sorted(entry.vm or "" for entry in moving)) or "none"
-        raise InputError([Fault(guest, "no migration of this guest is under way", f"under way: {named}")])
-    return found
-
-
-def _write_down(site: Site, what: str, subject: str = "") -> None:
-    subject = subject or f"cluster:{site.name}"
-    site.acting.store.audit.add(AuditLine(site.clock.now(), who(), what, subject))
 
 
 def status(site: SitePath = None) -> int:

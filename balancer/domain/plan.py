@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from balancer.domain.conflict import Conflict
 from balancer.domain.migration import PLAIN, MigrationKind, MigrationOptions
 from balancer.domain.placement import Move
+from balancer.domain.units import gib
 from balancer.domain.value import Amount, Count, Flag, Moment, Name, Value
 from balancer.domain.violation import Unit
 
@@ -312,6 +314,28 @@ class Plan(Value):
         steps = tuple(step for step in self.steps if step.is_waking and not step.test)
         summary = self.summary.model_copy(update={"moves": 0, "hosts_to_sleep": (), "hosts_to_test": ()})
         return self.model_copy(update={"id": f"{self.id}-wake", "steps": steps, "summary": summary})
+
+    def part(self, chosen: Collection[str]) -> Plan:
+        """Return the plan with these steps alone; what one of them depended on besides has to be proven anew."""
+        steps = tuple(
+            step.model_copy(update={"depends_on": tuple(need for need in step.depends_on if need in chosen)})
+            for step in self.steps
+            if step.id in chosen
+        )
+        asleep = {step.host for step in steps if step.action is Action.POWER_OFF}
+        awake = {step.host for step in steps if step.action is Action.POWER_ON}
+        tested = {step.host for step in steps if step.test}
+        moves = [step for step in steps if step.is_move]
+        summary = self.summary.model_copy(
+            update={
+                "moves": len(moves),
+                "gib_to_move": gib(sum(step.memory_mib for step in moves)),
+                "hosts_to_sleep": tuple(host for host in self.summary.hosts_to_sleep if host in asleep),
+                "hosts_to_wake": tuple(host for host in self.summary.hosts_to_wake if host in awake),
+                "hosts_to_test": tuple(host for host in self.summary.hosts_to_test if host in tested),
+            }
+        )
+        return self.model_copy(update={"steps": steps, "summary": summary})
 
     def step(self, step_id: str) -> Step:
         """Return a step by its id; KeyError where there is none."""

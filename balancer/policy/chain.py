@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +28,13 @@ class Chain:
     remarks: tuple[str, ...] = ()
 
 
-def read_chain(path: Path) -> Chain:
-    """Read a policy file and, from the bottom, what it is laid over. PolicyError names the file that says `extends`."""
-    files = [_read(path)]
-    while (below := _extended(files)) is not None:
+def read_chain(path: Path, tried: str | None = None, known: Collection[Path] = ()) -> Chain:
+    """Read a policy file and, from the bottom, what it is laid over. PolicyError names the file that says `extends`.
+
+    tried: what the file would say; then nothing but ready policies and the files that are `known` is extended
+    """
+    files = [_read(path, tried)]
+    while (below := _extended(files, None if tried is None else known)) is not None:
         files.append(below)
     source, remarks = files[-1].source, list[str]()
     for file in reversed(files[:-1]):
@@ -77,20 +80,32 @@ class _File:
     source: Sourced
 
 
-def _read(path: Path) -> _File:
-    text = text_of(path, PolicyError, MOST_BYTES)
+def _read(path: Path, tried: str | None = None) -> _File:
+    text = text_of(path, PolicyError, MOST_BYTES) if tried is None else tried
     name = f"ready policy {path.stem}" if ready_policy(path.stem) == path else str(path)
     data = data_of(text, PolicyDocument, name, PolicyError, MOST_NODES)
     return _File(path, text, Sourced.of(data, Document(name, Lines(text))))
 
 
-def _extended(files: list[_File]) -> _File | None:
-    """Read what the last file extends; None where it extends nothing."""
+def _extended(files: list[_File], known: Collection[Path] | None = None) -> _File | None:
+    """Read what the last file extends; None where it extends nothing. known: the only ones that may be, but ready ones.
+
+    Whoever tries a policy out from afar would otherwise read any file of this machine by the faults in it.
+    """
     last = files[-1]
     said = last.source.inside("extends")
     if said is None or not isinstance(said.value, str):
         return None  # what is no text is told together with all other faults
     path = _path_of(said, last.path)
+    if (
+        known is not None
+        and ready_policy(path.stem) != path
+        and path.resolve() not in {each.resolve() for each in known}
+    ):
+        fault = Fault(
+            said.place, f"`extends` names {said.value!r}, which the policy in force does not", "leave it as it is"
+        )
+        raise PolicyError([fault])
     if path.resolve() in [file.path.resolve() for file in files]:
         circle = " -> ".join(str(file.path) for file in files)
         raise PolicyError(

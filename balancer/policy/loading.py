@@ -42,7 +42,15 @@ def load(path: Path | None, cluster: str | None = None) -> Loaded:
     """Read a policy file like `load_policy`, and remember where everything was written."""
     if path is None:
         return Loaded(DEFAULT_POLICY)
-    chain = read_chain(_found(path))
+    return _loaded(read_chain(_found(path)), path, cluster)
+
+
+def load_as_if(text: str, in_force: Loaded, path: Path, cluster: str | None = None) -> Loaded:
+    """Read a policy as if its file said this, without writing anything."""
+    return _loaded(read_chain(path, text, in_force.files or {}), path, cluster)
+
+
+def _loaded(chain: Chain, path: Path, cluster: str | None) -> Loaded:
     _refuse_faults(chain)
     source = for_cluster(chain.source, cluster)
     policy = value_of(source.plain, Policy, str(path), source.place_of, PolicyError)

@@ -29,7 +29,7 @@ class WatchedPolicy:
     def __init__(self, path: Path | None, cluster: str | None = None, mode: Mode | None = None) -> None:
         """Read the files; PolicyError where they are bad: nothing starts under a policy that cannot be read."""
         self._path, self._cluster, self._mode = path, cluster, mode
-        loaded = self._load()
+        self.loaded = loaded = self._load()
         self._files: Mapping[Path, str] = loaded.files or {}
         self.policy = self._said(loaded)
         self.refused: tuple[Fault, ...] = ()
@@ -43,10 +43,15 @@ class WatchedPolicy:
         except PolicyError as wrong:
             was, self.refused = self.refused, tuple(wrong.faults)
             return Reading(self.policy, refused=self.refused, is_news=is_told_to or self.refused != was)
-        old, self.policy = self.policy, self._said(loaded)
+        old, self.policy, self.loaded = self.policy, self._said(loaded), loaded
         is_mended, self.refused, self._files = bool(self.refused), (), loaded.files or {}
         changed = said_change(old, self.policy)
         return Reading(self.policy, changed, is_news=bool(changed) or is_mended or is_told_to)
+
+    @property
+    def path(self) -> Path | None:
+        """The file that is watched, or the name of a ready policy; None where the default policy is in force."""
+        return self._path
 
     def _load(self) -> Loaded:
         return load(self._path, self._cluster)

@@ -7,6 +7,7 @@ from datetime import datetime
 from balancer.store.accounts import Accounts
 from balancer.store.audit import Audit
 from balancer.store.boots import Boots
+from balancer.store.cycles import Cycles
 from balancer.store.database import Database, open_database
 from balancer.store.drains import Drains
 from balancer.store.endings import Endings
@@ -20,8 +21,10 @@ from balancer.store.marks import Marks
 from balancer.store.memory import Memory
 from balancer.store.past_migrations import PastMigrations
 from balancer.store.power_tests import PowerTests
+from balancer.store.proposals import Proposals
 from balancer.store.reservations import Reservations
 from balancer.store.sightings import Sightings
+from balancer.store.tokens import Tokens
 
 
 class Store:
@@ -45,6 +48,9 @@ class Store:
         self.failures = Failures(database)
         self.halts = Halts(database)
         self.sightings = Sightings(database)
+        self.proposals = Proposals(database)
+        self.tokens = Tokens(database)
+        self.cycles = Cycles(database)
 
     def glance(self, now: datetime) -> Glance:
         """Read what a look at the world has to know of the past, as it is at one instant."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
 
 from balancer.store.database import Database
 from balancer.store.tables import audit
@@ -33,8 +33,12 @@ class Audit:
             values = {"at": line.at, "who": line.who, "what": line.what, "subject": line.subject}
             connection.execute(insert(audit).values(**values))
 
-    def latest(self, limit: int = 100) -> tuple[AuditLine, ...]:
-        """Return the last lines, newest first."""
+    def latest(self, limit: int = 100, skipped: int = 0, said: str = "") -> tuple[AuditLine, ...]:
+        """Return the last lines that have each of these words, newest first."""
+        question = select(audit).order_by(audit.c.id.desc())
+        for word in said.split():
+            here = (audit.c.who, audit.c.what, audit.c.subject)
+            question = question.where(or_(*(column.icontains(word, autoescape=True) for column in here)))
         with self._database.reading("read the audit") as connection:
-            rows = connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit))
+            rows = connection.execute(question.limit(limit).offset(skipped))
             return tuple(AuditLine(row.at, row.who, row.what, row.subject) for row in rows)

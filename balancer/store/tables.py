@@ -313,3 +313,56 @@ power_tests = Table(
     Column("result", String, nullable=False),
     Column("words", Text, nullable=False),
 )
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("plan_id", String, primary_key=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("valid_until", Moment, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("likeness", String, nullable=False),  # the same for plans that do the same
+    Column("state", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("decided_at", Moment),
+    Column("until", Moment),
+    Column("steps", Text, nullable=False),  # ids of those that were approved, one a line; empty: all
+    Column("outcome", Text, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("hash", String, nullable=False, unique=True),
+    Column("role", String, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("made_by", String, nullable=False),
+    Column("until", Moment),
+    Column("used_at", Moment),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("token", String, nullable=False, index=True),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+)
+
+cycles = Table(
+    "cycles",
+    metadata,
+    Column("plan_id", String, primary_key=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("sentence", Text, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("moves", Integer, nullable=False),
+    Column("hosts_on", Integer, nullable=False),
+    Column("watts", Float, nullable=False),
+    Column("imbalance", Float, nullable=False),
+    Column("gap", Float),
+    Column("doubts", Integer, nullable=False),
+)

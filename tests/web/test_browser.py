@@ -1,0 +1,168 @@
+"""An operator's morning in a real browser on the real service: see it, decide, watch it; nothing leaves the machine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.web.running import Served, served
+from tests.web.served import token_of
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+CHROMIUM = shutil.which("chromium") or ""
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "build" / "screenshots"
+AXE = (Path(__file__).parent / "axe.min.js").read_text()
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Debian's chromium is missing: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("served")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Person:
+    """Somebody at a browser; notes each request and each complaint of the browser's."""
+
+    def __init__(self, chromium: Browser, service: Served, name: str, **context: Any) -> None:
+        self.context: BrowserContext = chromium.new_context(base_url=service.url, **context)
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.context.set_default_timeout(15_000)
+        self.page: Page = self.context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._heard)
+        self.page.goto("/")
+        self.page.get_by_label("Token").fill(token_of(name))
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.wait_for_url("**/")
+
+    def _heard(self, message: Any) -> None:
+        if message.type in {"error", "warning"} and "status of 4" not in message.text:
+            self.complaints.append(message.text)
+
+    def keeps(self, name: str) -> None:
+        """Keep a picture of the page as it is."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+    def barriers(self) -> list[str]:
+        """Say what keeps people out who see or hear or move otherwise, where it is serious."""
+        self.page.evaluate(AXE)
+        found = self.page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{self.page.url} {each['id']}: {each['help']}: {each['nodes'][0]['html'][:120]}"
+            for each in found["violations"]
+            if each["impact"] in {"serious", "critical"}
+        ]
+
+
+def test_an_operators_morning(chromium: Browser, service: Served) -> None:
+    oskar = Person(chromium, service, "oskar", viewport={"width": 1280, "height": 900})
+    page = oskar.page
+
+    # He sees what the balancer thinks, and reads the plan.
+    assert "Move 9 guests" in page.get_by_role("heading", level=1).inner_text()
+    assert page.locator(".tile").count() == 12
+    oskar.keeps("overview")
+    page.get_by_role("link", name=re.compile("A plan waits for you")).click()
+    boxes = page.locator("input[name=step]")
+    assert boxes.count() == 9
+    page.locator("figure[data-chart=flows] svg").wait_for()
+    oskar.keeps("plan")
+
+    # He approves half of it, and watches it run.
+    for place in range(4, 9):
+        boxes.nth(place).uncheck()
+    approved = [page.locator("tr:has(input[name=step]:checked) b").nth(place).inner_text() for place in range(4)]
+    page.get_by_role("button", name="Approve what is ticked").click()
+    page.wait_for_url("**/runs")
+    page.locator(".flights progress").first.wait_for()
+    oskar.keeps("running")
+
+    # He gives one up; it stays where it is, and the others arrive.
+    stop = page.get_by_role("button", name=re.compile("Give up")).first
+    given_up = stop.get_attribute("aria-label").split()[3]  # type: ignore[union-attr]
+    stop.click()
+    page.wait_for_url("**/runs")
+    api = service.as_("oskar")
+    service.waits_for(lambda: any(each["state"] == "ended" for each in api.get("/proposals").json()))
+    ended = next(each for each in api.get("/proposals").json() if each["state"] == "ended")
+    assert "carried out 3 of 4 steps" in ended["outcome"]
+    assert given_up in approved
+
+    # He drains a host, and tries a change of the policy, which is saved nowhere.
+    page.goto("/hosts/hv03")
+    page.get_by_label("Why").fill("new fans")
+    page.get_by_role("button", name="Drain this host").click()
+    page.get_by_text("Drained since").wait_for()
+    assert "by oskar: new fans" in page.locator(".actions").inner_text()
+    page.goto("/policy")
+    text = page.locator("#policy").input_value()
+    page.locator("#policy").fill(text.replace("even_load: {weight: 0.3}", "even_load: {weight: 0.0}"))
+    page.get_by_role("button", name="See what it would do").click()
+    trial = page.locator("#trial")
+    assert "objectives.even_load.weight" in trial.inner_text()
+    oskar.keeps("policy-on-trial")
+    page.goto("/policy")
+    assert page.locator("#policy").input_value() == text
+
+    # All of it stands in the audit under his name.
+    page.goto("/audit")
+    said = page.locator("main").inner_text()
+    for words in ("approved 4 of 9 steps", "asked to give up: move", "drained: new fans"):
+        assert words in said
+    assert oskar.complaints == []
+    assert {url for url in oskar.requests if not url.startswith((service.url, "data:"))} == set()
+
+
+def test_who_may_only_look_is_shown_no_buttons_and_refused(chromium: Browser, service: Served) -> None:
+    vera = Person(chromium, service, "vera")
+    vera.page.goto("/hosts/hv01")
+    assert vera.page.get_by_role("button", name="Drain this host").count() == 0
+    said = vera.page.evaluate(
+        """async () => {
+            const csrf = document.querySelector('input[name=csrf]').value;
+            const answer = await fetch('/drain', {method: 'POST', body: new URLSearchParams({csrf, host: 'hv01'})});
+            return [answer.status, (await answer.text()).includes('this wants operator')];
+        }"""
+    )
+    assert said == [403, True]
+
+
+PAGES = ["/", "/plan", "/runs", "/hosts", "/hosts/hv01", "/guests", "/guests/web-1", "/power", "/policy", "/history"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_keeps_anybody_out(scheme: str, chromium: Browser, service: Served) -> None:
+    phone = {"width": 390, "height": 844}
+    ada = Person(chromium, service, "ada", color_scheme=scheme, viewport=phone, reduced_motion="reduce")
+    barriers: list[str] = []
+    for path in [*PAGES, "/audit"]:
+        ada.page.goto(path)
+        ada.page.wait_for_function("() => !document.querySelector('.htmx-request')")
+        barriers += ada.barriers()
+        wide = ada.page.evaluate("() => document.documentElement.scrollWidth")
+        barriers += [f"{path} is {wide} wide on a phone"] if wide > phone["width"] else []
+        ada.keeps(f"phone-{scheme}-{path.strip('/').replace('/', '-') or 'overview'}")
+    assert barriers == []
+    assert ada.complaints == []

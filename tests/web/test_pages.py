@@ -1,0 +1,154 @@
+"""Each page says what an operator wants to know, to whoever may look, and asks what commands can ask."""
+
+from __future__ import annotations
+
+import pytest
+
+from balancer.store.halts import HaltKind
+from balancer.store.proposals import ProposalState
+from balancer.store.tokens import Role
+from tests.web.stage import Stage
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/", ["Move 2 guests", "h1", "h2", "h3", "A plan waits for you"]),
+        ("/hosts", ["h1", "h3", "memory"]),
+        ("/hosts/h1", ["Its guests", "Drain this host", ">a<", "r0"]),
+        ("/hosts/h1/why", ["h1 stays on"]),
+        ("/guests", ["app=shop", " of 4</span>"]),
+        ("/guests?words=shop+b", [" of 1</span>", ">b<"]),
+        ("/guests?words=nobody", ["No guest has"]),
+        ("/guests/a", ["pair", "running on", "h1"]),
+        ("/guests/a/why", ["Other hosts", "h3"]),
+        ("/runs", ["Nothing is under way", "Nothing was ever begun here"]),
+        ("/power", ["Who sleeps", "never", "The accounts are empty"]),
+        ("/policy", ["name: even", "See what it would do"]),
+        ("/policy/remarks", ["Nothing stands out"]),
+        ("/history", ["Move 2 guests", "Compare the two"]),
+        ("/history?said=nothing+like+it", ["No cycle says that"]),
+        ("/audit", ["Audit"]),
+    ],
+)
+def test_a_page_says(path: str, says: list[str], small: Stage) -> None:
+    status, text = small.browser(Role.OPERATOR).get(path)
+    assert status == 200
+    assert [words for words in says if words not in text] == []
+
+
+def test_the_plan_that_waits_is_shown_with_each_step_its_reason_and_what_can_be_answered(small: Stage) -> None:
+    browser = small.browser(Role.OPERATOR)
+    assert browser.get("/plan")[0] == 303
+    status, text = browser.get(f"/plans/{small.plan.id}")
+    assert status == 200
+    for step in small.plan.steps:
+        assert f'value="{step.id}"' in text
+        assert step.because in text
+    for words in ("Approve all", "Approve what is ticked", "Reject", "Postpone", "Before and after", "Who goes where"):
+        assert words in text
+
+
+def test_who_may_only_look_sees_the_plan_and_no_buttons(small: Stage) -> None:
+    browser = small.browser(Role.VIEWER)
+    _, text = browser.get(f"/plans/{small.plan.id}")
+    assert small.plan.moves[0].move.vm in text
+    assert "Approve all" not in text
+    assert "role operator can decide" in text
+    assert "Drain this host" not in browser.get("/hosts/h1")[1]
+
+
+def test_a_cycle_of_the_past_is_replayed_and_compared(fresh: Stage) -> None:
+    first = fresh.plan.id
+    second = fresh.cycle().id
+    browser = fresh.browser(Role.VIEWER)
+    assert "Before and after" in browser.get(f"/history/{first}")[1]
+    assert "The same plan again" in browser.get(f"/history/{first}/replay")[1]
+    status, text = browser.get(f"/history/compare?first={first}&second={second}")
+    assert status == 200
+    assert "Nothing is elsewhere" in text
+
+
+def test_what_an_operator_asks_is_done_and_stands_in_the_audit_under_their_name(fresh: Stage) -> None:
+    browser = fresh.browser(Role.OPERATOR)
+    assert browser.post("/pause", why="a look at the switches") == (303, "/")
+    assert [halt.kind for halt in fresh.store.halts.in_force(fresh.site.clock.now())] == [HaltKind.PAUSE]
+    assert "a look at the switches" in browser.get("/")[1]
+    assert browser.post("/resume") == (303, "/")
+    assert not fresh.store.halts.in_force(fresh.site.clock.now())
+    assert browser.post("/drain", host="h2", why="new fans") == (303, "/hosts/h2")
+    assert fresh.store.drains.all()["h2"].who == "operator"
+    assert browser.post("/undrain", host="h2") == (303, "/hosts/h2")
+    assert not fresh.store.drains.all()
+    said = [(line.who, line.what, line.subject) for line in fresh.store.audit.latest()]
+    assert said == [
+        ("operator", "undrained", "host:h2"),
+        ("operator", "drained: new fans", "host:h2"),
+        ("operator", "resumed", "cluster:small"),
+        ("operator", "paused: a look at the switches", "cluster:small"),
+    ]
+
+
+def test_some_steps_are_approved_and_the_rest_is_not(fresh: Stage) -> None:
+    browser, plan = fresh.browser(Role.OPERATOR), fresh.plan
+    chosen = plan.steps[0].id
+    assert browser.post(f"/plans/{plan.id}/approve", some="1", step=[chosen]) == (303, "/runs")
+    proposal = fresh.store.proposals.of(plan.id)
+    assert proposal is not None
+    assert (proposal.state, proposal.who, proposal.steps) == (ProposalState.APPROVED, "operator", (chosen,))
+    assert [step.id for step in proposal.approved.steps] == [chosen]
+    assert proposal.approved.summary.moves == 1
+    status, said = browser.post(f"/plans/{plan.id}/reject", why="too late")
+    assert (status, "was decided" in said) == (409, True)
+
+
+def test_nothing_ticked_is_nothing_approved(fresh: Stage) -> None:
+    status, said = fresh.browser(Role.OPERATOR).post(f"/plans/{fresh.plan.id}/approve", some="1")
+    assert (status, "no step was chosen" in said) == (422, True)
+    assert not fresh.store.proposals.approved()
+
+
+def test_a_plan_that_was_rejected_is_not_asked_about_again_while_it_says_the_same(fresh: Stage) -> None:
+    browser, plan = fresh.browser(Role.OPERATOR), fresh.plan
+    assert browser.post(f"/plans/{plan.id}/reject", why=" ")[0] == 422
+    assert browser.post(f"/plans/{plan.id}/reject", why="month end")[0] == 303
+    again = fresh.store.proposals.of(fresh.cycle().id)
+    assert again is not None
+    assert (again.state, again.who, again.why) == (ProposalState.REJECTED, "operator", "month end")
+    assert "A plan waits for you" not in browser.get("/")[1]
+
+
+def test_a_plan_that_was_put_off_may_still_be_approved(fresh: Stage) -> None:
+    browser, plan = fresh.browser(Role.OPERATOR), fresh.plan
+    assert browser.post(f"/plans/{plan.id}/postpone", minutes="soon")[0] == 422
+    assert browser.post(f"/plans/{plan.id}/postpone", minutes="60")[0] == 303
+    proposal = fresh.store.proposals.of(plan.id)
+    assert proposal is not None and proposal.until is not None
+    assert proposal.state is ProposalState.POSTPONED
+    assert browser.post(f"/plans/{plan.id}/approve")[0] == 303
+
+
+def test_a_policy_is_tried_and_nothing_is_saved(fresh: Stage) -> None:
+    browser, path = fresh.browser(Role.OPERATOR), fresh.service._watched.path
+    assert path is not None
+    before = path.read_text()
+    tried = before.replace("even_load: {weight: 1.0}", "few_moves: {weight: 1.0}")
+    status, text = browser.post("/policy/try", policy=tried)
+    assert status == 200
+    assert "It would not do the same" in text
+    assert "objectives.few_moves.weight" in text
+    assert "few_moves: {weight: 1.0}" in text  # what was typed is still there
+    assert path.read_text() == before
+
+
+def test_faults_of_a_policy_on_trial_name_the_line(fresh: Stage) -> None:
+    status, text = fresh.browser(Role.OPERATOR).post("/policy/try", policy="schema: balancer.policy/1\nmood: act\n")
+    assert status == 422
+    assert "policy.yaml:2" in text
+    assert "did you mean `mode`?" in text
+
+
+def test_before_the_first_cycle_pages_say_so(fresh: Stage) -> None:
+    fresh.service.board._latest = None
+    status, text = fresh.browser(Role.VIEWER).get("/")
+    assert (status, "the first look at the cluster has not ended yet" in text) == (503, True)
