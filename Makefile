@@ -59,7 +59,7 @@ $(VENV)/.for-use: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.for-tests: pyproject.toml constraints.txt tests/lab/packages.txt tests/web/install.sh | $(BIN)/python
 	sh tests/lab/install.sh
 	sh tests/web/install.sh
-	$(PIP) --editable ".[dev,ipmi,redfish,influx,postgres,tune,web]"
+	$(PIP) --editable ".[dev,ipmi,redfish,influx,postgres,tune,web,traces]"
 	@if pkg-config --exists libvirt 2>/dev/null; then $(PIP) --editable ".[libvirt]"; \
 	else echo "libvirt-dev is missing: tests of the libvirt platform will be skipped"; fi
 	@touch $@

@@ -49,7 +49,7 @@ def test_a_run_that_a_signal_stops_is_taken_up_by_the_same_command(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([*words, "--out", "whole.json"]) == 0
-    live = Rehearsal._live_a_step
+    live, heard = Rehearsal._live_a_step, signal.getsignal(signal.SIGTERM)
 
     def stopped_in_the_fifth(self: Rehearsal, step: int, *others: object) -> None:
         if step == 4:
@@ -63,7 +63,7 @@ def test_a_run_that_a_signal_stops_is_taken_up_by_the_same_command(
     said = capsys.readouterr().err
     assert "stopped after 5 of 9 steps; 5 are kept in kept: the same command goes on there" in " ".join(said.split())
     assert "seed 1" in said and "Traceback" not in said
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is heard
     assert run([*words, "--keep", "kept", "--out", "again.json"]) == 0
     assert without_ids(read(Path("again.json"), Rehearsed)) == without_ids(read(Path("whole.json"), Rehearsed))
 
