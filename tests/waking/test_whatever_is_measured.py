@@ -1,7 +1,7 @@
 """Whatever a source of numbers says: no crash, no number that is none, and no action on doubt.
 
-What the embedded history holds, what a Prometheus or VictoriaMetrics answers, what libvirt counts. Influx is
-only written to.
+What the embedded history holds, what a Prometheus or VictoriaMetrics answers, what libvirt counts. An InfluxDB's
+answers are tried in tests/history/test_influxql.py.
 """
 
 from __future__ import annotations
@@ -43,25 +43,27 @@ QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCh
 numbers = st.one_of(st.floats(allow_nan=True, allow_infinity=True, width=32), st.floats(0, 4))
 
 
-def nothing_is_done_on_doubt(seen: Cluster) -> None:
-    """Plan for a cluster that a saver would empty a host of."""
-    for vm in seen.vms:
-        assert 0 <= vm.need(CPU) < np.inf
+def what_is_wrong(seen: Cluster) -> list[str]:
+    """Plan for a cluster that a saver would empty a host of; say which number is none, and what is done on doubt."""
+    wrong = [f"{vm.name} needs {vm.need(CPU)}" for vm in seen.vms if not 0 <= vm.need(CPU) < np.inf]
     cycle = think(seen, SLEEPY, NOTHING_REMEMBERED)
-    assert cycle.objections == ()
+    wrong += map(str, cycle.objections)
     doubted = {doubt.subject for doubt in seen.doubts}
     if doubted or any(vm.is_absurd for vm in seen.vms):
-        assert Action.POWER_OFF not in {step.action for step in cycle.plan.steps}
+        wrong += [f"{step.id} switches a host off" for step in cycle.plan.steps if step.action is Action.POWER_OFF]
     for step in cycle.plan.moves:
-        assert {f"vm:{step.vm}", f"host:{step.source}", f"host:{step.target}"}.isdisjoint(doubted)
+        touched = {f"vm:{step.vm}", f"host:{step.source}", f"host:{step.target}"} & doubted
+        wrong += [f"{step.id} moves what is in doubt: {subject}" for subject in sorted(touched)]
+    return wrong
 
 
-def read_and_planned(history: EmbeddedHistory | PrometheusReadings, present: float) -> None:
+def as_read(history: EmbeddedHistory | PrometheusReadings, present: float) -> Cluster:
+    """Return a small cluster with what is expected of its guests by what a history says."""
     seen = cluster("h1 16: a=0.5 | h2 16: b=0.5").model_copy(update={"taken_at": NOON})
     vms = tuple(vm.model_copy(update={"cpu_used_cores": present, "vcpus": 4, "demand": None}) for vm in seen.vms)
     seen = seen.model_copy(update={"vms": vms})
     found = history.guest_readings(NOON - minutes(30), NOON + minutes(10))
-    nothing_is_done_on_doubt(expected(found, EMPTY_DIARY, seen, SLEEPY.demand))
+    return expected(found, EMPTY_DIARY, seen, SLEEPY.demand)
 
 
 @pytest.fixture
@@ -85,14 +87,14 @@ def test_whatever_numbers_the_embedded_history_holds(
     embedded: EmbeddedHistory, held: list[float], at: float, present: float
 ) -> None:
     keep(embedded, at, pack(page_of_samples(np.array([1, 2], dtype=np.int32), held, held, held)))
-    read_and_planned(embedded, present)
+    assert what_is_wrong(as_read(embedded, present)) == []
 
 
 @QUICK
 @given(st.one_of(st.binary(max_size=80), st.binary(max_size=120).map(zlib.compress)))
 def test_whatever_bytes_the_embedded_history_holds(embedded: EmbeddedHistory, held: bytes) -> None:
     keep(embedded, -5, held)
-    read_and_planned(embedded, 0.5)
+    assert what_is_wrong(as_read(embedded, 0.5)) == []
 
 
 @QUICK
@@ -101,7 +103,7 @@ def test_whatever_numbers_a_metrics_server_gives(
     server: Answering, said: list[tuple[float, str]], present: float
 ) -> None:
     server.says(("a", said), ("b", said[:1]))
-    read_and_planned(place(server.url), present)
+    assert what_is_wrong(as_read(place(server.url), present)) == []
 
 
 counts = st.one_of(st.none(), st.integers(-(2**65), 2**65), st.integers(0, 10**11))
@@ -129,4 +131,4 @@ def test_whatever_libvirt_counts(
         look("h2", sighting("h2", id=other, name="mail")),
         rates={"h1": found, "h2": calm},
     ).cluster
-    nothing_is_done_on_doubt(seen)
+    assert what_is_wrong(seen) == []

@@ -12,7 +12,7 @@ from balancer.settings import WebSettings
 from balancer.store.tokens import Role
 from balancer.web.guarding import MOST_BYTES
 from balancer.web.identity import TRIES, TooManyTries, Tries, networks_of, roles_of
-from balancer.web.serving import Address, address_of, refuse_what_is_unsafe
+from balancer.web.serving import address_of, refuse_what_is_unsafe
 from tests.web.stage import Browser, Stage, stage
 
 STATUS = "/api/v1/status"
@@ -259,14 +259,25 @@ def test_what_would_let_the_network_in_is_refused(settings: dict[str, str], is_o
         refuse_what_is_unsafe(read, address_of(read), is_open)
 
 
-def test_what_is_safe_is_served() -> None:
-    for settings in (
-        WebSettings(),
-        WebSettings(listen="0.0.0.0:443", behind_tls=True),
-        WebSettings(listen="0.0.0.0:443", tls_certificate=Path("c.pem"), tls_key=Path("k.pem")),
-    ):
-        refuse_what_is_unsafe(settings, address_of(settings), False)
-    refuse_what_is_unsafe(WebSettings(), Address("::1", 1), True)
+@pytest.mark.parametrize(
+    ("settings", "is_open"),
+    [
+        (WebSettings(), False),
+        (WebSettings(listen="0.0.0.0:443", behind_tls=True), False),
+        (WebSettings(listen="0.0.0.0:443", tls_certificate=Path("c.pem"), tls_key=Path("k.pem")), False),
+        (WebSettings(listen="[::1]:8230"), True),
+    ],
+)
+def test_what_is_safe_is_served(settings: WebSettings, is_open: bool) -> None:
+    assert refusal(settings, is_open) == ""
+
+
+def refusal(settings: WebSettings, is_open: bool) -> str:
+    try:
+        refuse_what_is_unsafe(settings, address_of(settings), is_open)
+    except InputError as refused:
+        return str(refused)
+    return ""
 
 
 def test_settings_that_are_wrong_name_the_variable() -> None:
