@@ -4,7 +4,7 @@
 
 prepare     both ends were asked what speaks against it; nothing was written
 request     the move is written down; the order was not sent
-sent        the order was sent; that it was is not written
+sent        the order was sent, and has left; that it was is not written
 transfer    that it is being copied is written down
 finalise    that the job is over is written down; who has the guest was not asked
 complete    the move is closed, and nothing after it
@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
@@ -48,6 +49,10 @@ MOMENTS: Final[dict[str, Moment]] = {
 }
 
 
+ORDERED = {"sent", "transfer"}
+SECONDS_TO_LEAVE = 1.0  # a thread sends the order: killed in the same instant, it would sometimes not have left
+
+
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -69,6 +74,7 @@ def die_at(moment: str) -> None:
         if after or not fatal:
             answer = call(self, *words)
         if fatal:
+            time.sleep(SECONDS_TO_LEAVE if moment in ORDERED else 0)
             how()
         return answer
 
