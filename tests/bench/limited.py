@@ -14,6 +14,10 @@ from pathlib import Path
 KIB_PER_MIB = 1024
 LOOK_EVERY_SECONDS = 0.02
 
+# A process's counters of pages lie apart by processor, and what it is said to hold may be short of what its child was
+# given: by what each processor has counted and not yet added up (percpu_counter of the kernel's mm).
+INEXACT_MIB = 16.0
+
 # The limit holds for the program, not for the shell, which becomes the program.
 _UNDER_A_LIMIT = ("sh", "-c", 'ulimit -t "$0" && exec "$@"')
 
@@ -60,9 +64,9 @@ def _watched(pid: int) -> tuple[float, int, resource.struct_rusage]:
 
 
 def _peak_mib(usage: resource.struct_rusage, seen_mib: float) -> float:
-    # The kernel counts a child as never smaller than its parent was when it started it. Above that it is exact.
+    # The kernel counts a child as never smaller than its parent was when it started it. Clearly above that it is exact.
     said_mib = usage.ru_maxrss / KIB_PER_MIB
-    return said_mib if said_mib > most_mib_of(os.getpid()) else seen_mib
+    return said_mib if said_mib > most_mib_of(os.getpid()) + INEXACT_MIB else seen_mib
 
 
 def most_mib_of(pid: int) -> float:
