@@ -70,7 +70,8 @@ def _idle_watts(cluster: Cluster) -> Mapping[str, float]:
 def _tables(cluster: Cluster) -> Iterator[LoadTable]:
     """Say what each host's load adds to its idle watts, as a share of the idle watts of all hosts."""
     total = sum(_idle_watts(cluster).values())
-    mean = _mean_table([host.power for host in cluster.hosts if host.power is not None])
+    known = [host.power for host in cluster.hosts if host.power is not None]
+    mean = _mean_table(known) if len(known) < len(cluster.hosts) else ()
     for host in cluster.hosts if total > 0 else ():
         watts = mean if host.power is None else host.power.table
         if host.cpu_cores > 0 and len(set(watts)) > 1:
