@@ -18,6 +18,7 @@ from balancer.commands import (
     checking,
     explaining,
     host,
+    init,
     looking,
     policy,
     power,
@@ -40,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (thinking, checking, explaining, looking, simulating, acting, stopping):
+for module in (init, thinking, checking, explaining, looking, simulating, acting, stopping):
     module.join(app)
 app.add_typer(host.app, name="host", help="Drain hosts for maintenance.")
 app.add_typer(policy.app, name="policy", help="Look at policies, and tune them.")
