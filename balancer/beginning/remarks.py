@@ -33,7 +33,7 @@ class Remark:
 def remarks(site: SiteFile, found: Found) -> tuple[Remark, ...]:
     """Say all that stands in the way, host by host, and then what hosts have to have in common."""
     each = [remark for host in site.hosts for remark in _about(host, found)]
-    return (*each, *_between(site, found))
+    return (*each, *between(site, found))
 
 
 def _about(host: SiteHost, found: Found) -> Iterator[Remark]:
@@ -46,11 +46,12 @@ def _about(host: SiteHost, found: Found) -> Iterator[Remark]:
     elif bmc.failure:
         yield Remark(name, Weight.FAULT, f"its BMC: {bmc.failure}")
     elif name in found.hosts:
-        yield from _whose(name, bmc, found)
-    yield from _reached_by_others(host, found)
+        yield from whose(name, bmc, found)
+    yield from reached_by_others(host, found)
 
 
-def _whose(name: str, bmc: BmcFound, found: Found) -> Iterator[Remark]:
+def whose(name: str, bmc: BmcFound, found: Found) -> Iterator[Remark]:
+    """Say what is wrong with whose BMC it is; nothing where it is its own."""
     uuid = found.hosts[name].facts.uuid
     if bmc.state == "off":
         words = "its BMC says that it is off, and its hypervisor answers: is it another host's BMC?"
@@ -65,7 +66,7 @@ def _whose(name: str, bmc: BmcFound, found: Found) -> Iterator[Remark]:
     yield Remark(name, Weight.WARNING, f"{words}: before it may sleep, balancer power test {name} has to pass")
 
 
-def _reached_by_others(host: SiteHost, found: Found) -> Iterator[Remark]:
+def reached_by_others(host: SiteHost, found: Found) -> Iterator[Remark]:
     """As far as can be seen without moving anything: whether the others could know where to go."""
     if host.name not in found.hosts:
         return
@@ -85,7 +86,8 @@ def _reached_by_others(host: SiteHost, found: Found) -> Iterator[Remark]:
         yield Remark(host.name, Weight.FAULT, words)
 
 
-def _between(site: SiteFile, found: Found) -> Iterator[Remark]:
+def between(site: SiteFile, found: Found) -> Iterator[Remark]:
+    """Say what hosts have not in common, and should."""
     for uuid, hosts in _grouped({name: each.facts.uuid for name, each in found.hosts.items()}).items():
         if uuid is not None and (len(hosts) > 1 or is_placeholder(UUID(uuid))):
             words = f"its hypervisor's UUID {uuid} is no machine's own: set a `host_uuid` in its libvirtd.conf"
