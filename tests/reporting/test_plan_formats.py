@@ -81,3 +81,11 @@ def test_a_hostile_name_is_no_formula_in_a_spreadsheet(name: str) -> None:
     plan, _ = renamed(name)
     lines = list(csv.DictReader(io.StringIO(plan_csv(plan))))
     assert next(line["vm"] for line in lines if line["action"] == "move") == f"'{name}"
+
+
+def test_a_hostile_host_is_no_markup_on_the_page() -> None:
+    plan, cluster = planned()
+    idle = cluster.hosts[0].model_copy(update={"name": "<img src=x onerror=alert(1)>"})
+    said = plan_page(plan, cluster.model_copy(update={"hosts": (*cluster.hosts, idle)}))
+    assert "<img" not in said
+    assert "&lt;img" in said
