@@ -6,6 +6,9 @@
 points, and P can pass 1. A watt weighs the same either way, so a weight need not be changed with it. A host that is on
 and empty counts. Where nobody gave watts each host weighs 1; a host without them among others that have them is taken
 for their mean. Tables at 0, 10, ... 100 % of load are what SPECpower_ssj2008 reports give; they bend both ways.
+
+Where the policy's schedule says when a kWh costs what, the weight in force is `weight * cost in the coming hour / usual
+cost` (balancer/policy/prices.py).
 """
 
 from __future__ import annotations
@@ -33,6 +36,12 @@ class LeastPower(Objective):
     planned_load: Flag = Field(
         default=False,
         description="count watts at the planned load rather than idle ones, so that work goes where it takes fewer",
+    )
+
+    by_price: Flag = Field(
+        default=True,
+        description="where the schedule says another price of a kWh for a window (`energy`), weigh more in dear hours "
+        "and less in cheap ones, in proportion to the usual price; false: prices are for the accounts alone",
     )
 
     def lower(self, now: Cluster) -> Iterator[Cost]:
