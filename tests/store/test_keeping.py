@@ -84,6 +84,8 @@ def test_a_backup_is_one_file_that_its_owner_alone_may_read(url: str, store: Sto
         os.umask(before)
     assert [file.name for file in folder.iterdir()] == ["backup.db"]
     assert stat.S_IMODE((folder / "backup.db").stat().st_mode) == 0o600
+    with sqlite3.connect(folder / "backup.db") as raw:
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)  # it needs no second file to be read
 
 
 def test_a_backup_writes_over_nothing_unless_it_is_told_to(url: str, store: Store, tmp_path: Path) -> None:
@@ -177,6 +179,15 @@ def cut_short(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-8192])
 
 
+def damaged(file: Path) -> None:
+    with sqlite3.connect(file) as raw:
+        (page,) = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'audit'").fetchone()
+        (size,) = raw.execute("PRAGMA page_size").fetchone()
+    with file.open("r+b") as raw_file:
+        raw_file.seek((page - 1) * size)
+        raw_file.write(b"\xff" * size)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -185,6 +196,7 @@ def cut_short(file: Path) -> None:
         (newer, f"its schema is {SCHEMA_VERSION + 1}, this version knows 1 to {SCHEMA_VERSION}"),
         (another_cluster, "it belongs to cluster office, not lab"),
         (cut_short, "malformed|damaged"),
+        (damaged, "it is damaged"),
         (Path.unlink, "is no file"),
     ],
 )
