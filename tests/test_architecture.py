@@ -86,6 +86,7 @@ def test_every_part_is_on_the_map() -> None:
         "settings",
         "virtual_time",
         "rehearsal",
+        "lived",
         "halfway",
         "replaying",
         "tuning",
