@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from html import escape
 from typing import Final
 
@@ -67,7 +68,10 @@ def verdict(run: Rehearsed) -> str:
 
 
 def _about(run: Rehearsed) -> str:
-    when = f"{run.steps[0].at:%Y-%m-%d %H:%M} to {run.steps[-1].at:%Y-%m-%d %H:%M %Z}" if run.steps else "no steps"
+    when = "no steps"
+    if run.steps:
+        end = run.steps[-1].at + timedelta(seconds=run.step_seconds)
+        when = f"{run.steps[0].at:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M %Z}"
     timing = "a decision sees what is over" if run.strict_timing else "a decision also sees the step that begins"
     return (
         f"{count_of(run.guests, 'guest')} on {count_of(run.hosts, 'host')}, {when}, steps of {run.step_seconds:.0f} s, "
