@@ -77,6 +77,7 @@ def test_every_part_is_on_the_map() -> None:
         "chronicle",
         "published",
         "site",
+        "summing_up",
         "cycle",
         "service",
         "cli",

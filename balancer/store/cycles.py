@@ -55,6 +55,12 @@ class Cycles:
         with self._database.reading("read the cycles") as connection:
             return tuple(map(_line, connection.execute(question.limit(limit).offset(skipped))))
 
+    def between(self, since: datetime, until: datetime) -> tuple[CycleLine, ...]:
+        """Return the cycles in [since, until), oldest first."""
+        question = select(cycles).where(cycles.c.at >= since, cycles.c.at < until).order_by(cycles.c.at)
+        with self._database.reading("read the cycles") as connection:
+            return tuple(map(_line, connection.execute(question)))
+
     def of(self, plan_id: str) -> CycleLine | None:
         """Return one cycle; None where it is not known."""
         with self._database.reading("read a cycle") as connection:
