@@ -26,6 +26,7 @@ from balancer.commands import (
     report,
     simulating,
     stopping,
+    storing,
     thinking,
     token,
 )
@@ -47,6 +48,7 @@ for module in (init, doctor, thinking, checking, explaining, looking, report, si
     module.join(app)
 app.add_typer(host.app, name="host", help="Drain hosts for maintenance.")
 app.add_typer(policy.app, name="policy", help="Look at policies, and tune them.")
+app.add_typer(storing.app, name="store", help="Back up what is remembered, and bring it back.")
 app.add_typer(token.app, name="token", help="Say who may use the dashboard and the API.")
 app.add_typer(power.app, name="power", help="Switch hosts, prove that they wake.")
 
