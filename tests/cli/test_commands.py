@@ -240,11 +240,10 @@ def test_a_store_that_cannot_be_written_hinders_no_waking_and_is_said(
         store = tmp_path / "b.db"
         store.write_text("no database" * 1000)
     site = tmp_path / "site.yaml"
+    commands = f"{{state: [{bmc}, status], on: [{bmc}, on], shut_down: [{bmc}], off: [{bmc}]}}"
     site.write_text(
-        f"schema: balancer.site/1\ncluster: c\nplatform: {{kind: libvirt}}\nstore: sqlite:///{store}\n"
-        f"hosts: [{{name: h1, uri: qemu+tcp://127.0.0.1:9/system, bmc: {{kind: command, commands: COMMANDS}}}}]\n".replace(
-            "COMMANDS", f"{{state: [{bmc}, status], on: [{bmc}, on], shut_down: [{bmc}], off: [{bmc}]}}"
-        )
+        f"schema: balancer.site/1\ncluster: c\nplatform: {{kind: libvirt}}\nstore: sqlite:///{store}\nhosts:\n"
+        f"- {{name: h1, uri: qemu+tcp://127.0.0.1:9/system, bmc: {{kind: command, commands: {commands}}}}}\n"
     )
     assert run(["power", "wake", "h1", "--site", str(site)]) == 0
     said = capsys.readouterr()

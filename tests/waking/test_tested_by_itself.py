@@ -188,7 +188,7 @@ def test_another_that_was_put_to_sleep_meanwhile_is_no_reason_to_doubt(tmp_path:
 
 
 def test_the_power_is_not_cut_in_a_test_whatever_the_policy_says(tmp_path: Path) -> None:
-    """The exchanged BMC is that of a host that does not obey a soft shutdown: to cut its power would kill its guests."""
+    """The exchanged BMC is of a host that does not obey a soft shutdown: to cut its power would kill its guests."""
     there = tried_once(town(tmp_path, bmc_has_guid=False))
     there.policy = there.policy.model_copy(update={"power": there.policy.power.model_copy(update={"hard_off": True})})
     there.world.swap_bmcs("h3", "h2")
