@@ -16,8 +16,10 @@ from balancer import __version__
 from balancer.commands import (
     acting,
     checking,
+    doctor,
     explaining,
     host,
+    init,
     looking,
     policy,
     power,
@@ -40,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (thinking, checking, explaining, looking, simulating, acting, stopping):
+for module in (init, doctor, thinking, checking, explaining, looking, simulating, acting, stopping):
     module.join(app)
 app.add_typer(host.app, name="host", help="Drain hosts for maintenance.")
 app.add_typer(policy.app, name="policy", help="Look at policies, and tune them.")

@@ -305,10 +305,10 @@ def site_from(
 
 def store_of(file: SiteFile, secrets: Path) -> Store:
     """Open what a site remembers, and nothing else of it."""
-    return open_store(file.store, file.cluster, _store_password(file, secrets))
+    return open_store(file.store, file.cluster, store_password(file, secrets))
 
 
-def _store_password(file: SiteFile, secrets: Path) -> str | None:
+def store_password(file: SiteFile, secrets: Path) -> str | None:
     """Read the password of a store on a server; None where it has none, as one in a file."""
     if file.store_secret_ref is None or file.store.startswith("sqlite"):
         return None

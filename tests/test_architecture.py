@@ -72,6 +72,8 @@ def test_every_part_is_on_the_map() -> None:
     joining = {
         "accounting",
         "actions",
+        "beginning",
+        "doctor",
         "chronicle",
         "published",
         "site",

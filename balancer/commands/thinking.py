@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from balancer.commands.asking import Format, SnapshotPath, look, warn_of_another_policy
+from balancer.commands.asking import SnapshotPath, look, warn_of_another_policy
 from balancer.commands.exits import DONE, ERROR, REFUSED, THERE_IS_A_PLAN
 from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
 from balancer.commands.screen import err, out
@@ -31,10 +31,21 @@ from balancer.planning.conflicts import with_places
 from balancer.policy import Policy
 from balancer.policy.document import PolicyDocument
 from balancer.policy.places import NOWHERE, Places
+from balancer.reporting.markdown import plan_markdown
+from balancer.reporting.pages.plan import plan_page
+from balancer.reporting.table import plan_csv
 from balancer.reporting.text import plan_text
 from balancer.saved import replay_cycle, save_cycle
 
 SavePath = Annotated[Path | None, typer.Option("--save", help="Write snapshot, policy, memory and plan to this file.")]
+
+
+class PlanFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    HTML = "html"
 
 
 class Kind(StrEnum):
@@ -72,7 +83,7 @@ def plan(
     snapshot: SnapshotPath = None,
     site: SitePath = None,
     policy: PolicyPath = None,
-    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TEXT,
+    format: Annotated[PlanFormat, typer.Option(help="How to print it.")] = PlanFormat.TEXT,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Leave with 0 also when there is a plan.")] = False,
     save: SavePath = None,
     replay: Annotated[Path | None, typer.Option(help="Decide this saved cycle again.")] = None,
@@ -85,13 +96,25 @@ def plan(
     made = with_places(cycle.plan, places.of)
     if save is not None:
         save_cycle(cycle, wanted, save)
-    if format is Format.JSON:
-        sys.stdout.write(to_json(made) + "\n")
-    else:
+    if format is PlanFormat.TEXT:
         out.print(plan_text(made, cycle.seen, out.width))
+    else:
+        sys.stdout.write(_written(made, cycle.seen, format))
     for objection in cycle.objections:
         err.print(Text(f"this plan is not safe, a fault of the balancer's own: {objection}", style="bold red"))
     return _exit_code(cycle, exit_zero)
+
+
+def _written(plan: Plan, seen: Cluster, format: PlanFormat) -> str:
+    match format:
+        case PlanFormat.CSV:
+            return plan_csv(plan)
+        case PlanFormat.MARKDOWN:
+            return plan_markdown(plan, seen)
+        case PlanFormat.HTML:
+            return plan_page(plan, seen)
+        case _:
+            return to_json(plan) + "\n"
 
 
 def _cycle(snapshot: Path | None, site: Path | None, policy: Path | None) -> tuple[Cycle, Policy, Places]:

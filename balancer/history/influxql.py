@@ -83,25 +83,18 @@ class InfluxReadings:
     def guest_readings(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Return the guests' readings of (since, until], oldest first; the key is what its writer calls a guest."""
         ask = self._server.queries
-        wanted = {
-            "cpu_cores": ask.guest_cores,
-            "wait_share": ask.guest_wait_share,
-            "memory_mib": ask.guest_memory_mib,
-        }
-        return self._readings(wanted, ask.guest_label, since, until)
+        return self._readings(ask.of_guests, ask.guest_label, since, until)
 
     def host_readings(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Return the hosts' readings of (since, until], oldest first."""
         ask = self._server.queries
-        return self._readings(
-            {"cpu_cores": ask.host_cores, "memory_mib": ask.host_memory_mib}, ask.host_label, since, until
-        )
+        return self._readings(ask.of_hosts, ask.host_label, since, until)
 
     def _readings(self, wanted: Mapping[str, str], tag: str, since: datetime, until: datetime) -> pd.DataFrame:
         now = self._clock.now()
         past = _slots_within(since, min(until, now))
-        columns = {measure: dict(self._samples(query, tag, past)) for measure, query in wanted.items() if query}
-        if until > now and wanted["cpu_cores"]:
+        columns = {measure: dict(self._samples(query, tag, past)) for measure, query in wanted.items()}
+        if until > now and "cpu_cores" in wanted:
             # A slot is named by its begin here, so that nothing seems further ahead than it is.
             future = Span(ceil(now.timestamp()), floor(until.timestamp()), AHEAD_SECONDS)
             ahead = self._samples(wanted["cpu_cores"], tag, future)

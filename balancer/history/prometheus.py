@@ -57,25 +57,17 @@ class PrometheusReadings:
     def guest_readings(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Return the guests' readings of (since, until], oldest first; the key is what the exporter calls a guest."""
         ask = self._server.queries
-        wanted = {
-            "cpu_cores": ask.guest_cores,
-            "wait_share": ask.guest_wait_share,
-            "memory_mib": ask.guest_memory_mib,
-        }
-        return self._readings(wanted, ask.guest_label, since, until)
+        return self._readings(ask.of_guests, ask.guest_label, since, until)
 
     def host_readings(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Return the hosts' readings of (since, until], oldest first; a port after a host's name is left out."""
         ask = self._server.queries
-        wanted = {"cpu_cores": ask.host_cores, "memory_mib": ask.host_memory_mib}
-        found = self._readings(wanted, ask.host_label, since, until)
+        found = self._readings(ask.of_hosts, ask.host_label, since, until)
         found["key"] = found["key"].str.replace(r":\d+$", "", regex=True)
         return found
 
     def _readings(self, wanted: Mapping[str, str], label: str, since: datetime, until: datetime) -> pd.DataFrame:
-        return readings_of(
-            {measure: dict(self._samples(query, label, since, until)) for measure, query in wanted.items() if query}
-        )
+        return readings_of({what: dict(self._samples(query, label, since, until)) for what, query in wanted.items()})
 
     def _samples(
         self, query: str, label: str, since: datetime, until: datetime

@@ -25,6 +25,20 @@ class Queries:
     host_cores: str = ""
     host_memory_mib: str = ""
 
+    @property
+    def of_guests(self) -> Mapping[str, str]:
+        """What is asked of guests, by the measure that it answers."""
+        return _asked(cpu_cores=self.guest_cores, wait_share=self.guest_wait_share, memory_mib=self.guest_memory_mib)
+
+    @property
+    def of_hosts(self) -> Mapping[str, str]:
+        """What is asked of hosts, by the measure that it answers."""
+        return _asked(cpu_cores=self.host_cores, memory_mib=self.host_memory_mib)
+
+
+def _asked(**queries: str) -> Mapping[str, str]:
+    return {measure: query for measure, query in queries.items() if query}
+
 
 def _rate(counter: str) -> str:
     """Return the rate of a counter where it was read at least twice.

@@ -6,6 +6,9 @@
 points, and P can pass 1. A watt weighs the same either way, so a weight need not be changed with it. A host that is on
 and empty counts. Where nobody gave watts each host weighs 1; a host without them among others that have them is taken
 for their mean. Tables at 0, 10, ... 100 % of load are what SPECpower_ssj2008 reports give; they bend both ways.
+
+Where the policy's schedule says when a kWh costs what, the weight in force is `weight * cost in the coming hour / usual
+cost` (balancer/policy/prices.py).
 """
 
 from __future__ import annotations
@@ -33,6 +36,12 @@ class LeastPower(Objective):
     planned_load: Flag = Field(
         default=False,
         description="count watts at the planned load rather than idle ones, so that work goes where it takes fewer",
+    )
+
+    by_price: Flag = Field(
+        default=True,
+        description="where the schedule says another price of a kWh for a window (`energy`), weigh more in dear hours "
+        "and less in cheap ones, in proportion to the usual price; false: prices are for the accounts alone",
     )
 
     def lower(self, now: Cluster) -> Iterator[Cost]:
@@ -70,7 +79,8 @@ def _idle_watts(cluster: Cluster) -> Mapping[str, float]:
 def _tables(cluster: Cluster) -> Iterator[LoadTable]:
     """Say what each host's load adds to its idle watts, as a share of the idle watts of all hosts."""
     total = sum(_idle_watts(cluster).values())
-    mean = _mean_table([host.power for host in cluster.hosts if host.power is not None])
+    known = [host.power for host in cluster.hosts if host.power is not None]
+    mean = _mean_table(known) if len(known) < len(cluster.hosts) else ()
     for host in cluster.hosts if total > 0 else ():
         watts = mean if host.power is None else host.power.table
         if host.cpu_cores > 0 and len(set(watts)) > 1:

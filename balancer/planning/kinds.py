@@ -155,6 +155,7 @@ class Ways:
     def __init__(self, cluster: Cluster, rules: MigrationRules, paces: Paces = NO_PACES) -> None:
         self._cluster, self._rules, self._paces = cluster, rules, paces
         self._found: dict[Move, Way | str] = {}
+        self._fastest_first = sorted(cluster.hosts, key=lambda host: -host.migration_mib_per_s)
 
     def of(self, move: Move) -> Way | str:
         """Return how a guest is moved; a sentence where no permitted way gets it there."""
@@ -169,8 +170,8 @@ class Ways:
 
     def why_nowhere(self, vm: Vm) -> str:
         """Say why no permitted way gets a guest to any other host; empty where one does."""
-        others = sorted(self._cluster.hosts, key=lambda host: -host.migration_mib_per_s)
-        reasons = (self.why_not(Move(vm.name, vm.host, other.name)) for other in others if other.name != vm.host)
+        others = (host.name for host in self._fastest_first if host.name != vm.host)
+        reasons = (self.why_not(Move(vm.name, vm.host, other)) for other in others)
         first = next(reasons, "")
         return first if first and all(reasons) else ""
 

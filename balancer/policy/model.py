@@ -27,6 +27,7 @@ from balancer.policy.dial import Aggressiveness, dialled, sets
 from balancer.policy.migration import MigrationRules
 from balancer.policy.pace import Budget, Stability
 from balancer.policy.parts import deep, part_of
+from balancer.policy.prices import payback_minutes, weighed
 from balancer.policy.windows import Date, Window, Zone, misplaced_when, unknown_windows
 
 POLICY_SCHEMA: Final = "balancer.policy/1"
@@ -197,7 +198,8 @@ class Sections(Value):
     )
     energy: Tariff = Field(
         default=Tariff(),
-        description="what a kWh costs, in money and CO2, for the accounts of what was saved",
+        description="what a kWh costs, in money and CO2: for the accounts of what was saved and, where a `schedule` "
+        "says another price for a window, for how much a watt weighs then",
         examples=[{"price_per_kwh": 0.28, "currency": "EUR", "co2_g_per_kwh": 350}],
     )
     demand: DemandRules = Field(
@@ -312,7 +314,32 @@ class Policy(Sections):
 
         holding = [entry.set.written() for entry in self.schedule if is_open(entry.during)]
         counting = tuple(each for each in self.constraints if each.when is None or each.when.is_in_force(is_open))
-        return self._with(holding).model_copy(update={"constraints": counting, "schedule": ()})
+        in_force = self._with(holding).model_copy(update={"constraints": counting, "schedule": ()})
+        return self._at_its_price(in_force, moment)
+
+    @property
+    def prices_by_time(self) -> bool:
+        """Whether the schedule says when a kWh costs what."""
+        return any(entry.set.energy is not None for entry in self.schedule)
+
+    def cost_at(self, moment: datetime) -> float:
+        """What a kWh costs at a moment, its CO2 in it at the price that the policy gives it."""
+        said = [entry.set.written().get("energy", {}) for entry in self.schedule if self.is_open(entry.during, moment)]
+        return Tariff.model_validate(reduce(deep, said, self.energy.model_dump())).cost_per_kwh
+
+    def _at_its_price(self, in_force: Policy, moment: datetime) -> Policy:
+        """Let a watt weigh by what it costs, and a power cycle pay by what it costs and saves."""
+        wishes, usual = in_force.objectives, self.energy.cost_per_kwh
+        if not (self.prices_by_time and usual > 0 and wishes.least_power.by_price):
+            return in_force
+        factor = weighed(self.cost_at, usual, moment, in_force.demand.horizon_minutes)
+        power = wishes.least_power.model_copy(update={"weight": wishes.least_power.weight * factor})
+        within = payback_minutes(self.cost_at, moment, in_force.stability.payback_minutes)
+        sections = {
+            "objectives": wishes.model_copy(update={"least_power": power}),
+            "stability": in_force.stability.model_copy(update={"payback_minutes": within}),
+        }
+        return in_force.model_copy(update=sections)
 
     def _with(self, parts: list[dict[str, Any]]) -> Policy:
         if not parts:

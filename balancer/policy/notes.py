@@ -19,7 +19,7 @@ DAYS_AHEAD = 366  # each window that comes back within a year is met
 def notes(loaded: Loaded, since: datetime) -> list[str]:
     """Say what is likely not meant: entries that overlap, windows without use, a dial that is overruled, twin names."""
     policy = loaded.policy
-    found = [*_overlaps(policy, since), *_unused(policy), *_blunted(policy), *_twins(policy)]
+    found = [*_overlaps(policy, since), *_unused(policy), *_blunted(policy), *_twins(policy), *_priceless(policy)]
     return [*loaded.remarks, *found]
 
 
@@ -74,3 +74,11 @@ def _twins(policy: Policy) -> Iterator[str]:
     for name, times in Counter(promise.name for promise in policy.constraints if promise.name).items():
         if times > 1:
             yield f"{times} constraints bear the name {name}: reports cannot tell them apart"
+
+
+def _priceless(policy: Policy) -> Iterator[str]:
+    if policy.prices_by_time and policy.energy.cost_per_kwh == 0:
+        yield (
+            "the schedule says what a kWh costs in a window, and `energy` does not say what it usually costs: "
+            "prices go into the accounts alone"
+        )

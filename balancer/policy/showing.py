@@ -16,6 +16,7 @@ from balancer.policy.model import Policy, Sections
 COMMENT_COLUMN = 44
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
 _NOT_PLAIN = {"true", "false", "null", "yes", "no", "on", "off", "none"}
+_BY_PRICE = {("objectives", "least_power", "weight"), ("stability", "payback_minutes")}
 _OF_THE_FILE = ("time_zone", "holidays", "windows")
 
 
@@ -54,7 +55,12 @@ class _Page:
             return
         origin = self.origin(path)
         if origin != "default" or not (value is None or key == "kind"):
-            yield _commented(f"{indent}{key}: {flow(value)}", origin)
+            yield _commented(f"{indent}{key}: {flow(value)}", origin + self._by_price(path))
+
+    def _by_price(self, path: tuple[str, ...]) -> str:
+        """Say of what follows the price of a kWh that it is not as it was written."""
+        follows = path in _BY_PRICE and self._whole.prices_by_time and self._whole.energy.cost_per_kwh > 0
+        return ", by the price of a kWh" if follows and self._now.objectives.least_power.by_price else ""
 
     def origin(self, path: tuple[str, ...]) -> str:
         """Say where a value came from: a line of a file, an entry of the schedule, the dial, or nowhere."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from balancer.solving.arrays import Floats, Ints, every
-from balancer.solving.score import added_cost, weighted
+from balancer.solving.score import added_cost, cost_of_more, weighted
 from balancer.solving.state import NEVER, State
 from balancer.solving.work import Work
 
@@ -104,11 +104,9 @@ def _cost_in_place_of(state: State, unit: int, others: Ints) -> Floats:
     """Return what the host of each other unit costs more with this unit in its place."""
     arrays, hosts = state.arrays, state.at[others]
     costs = arrays.place_cost[unit, hosts] + state.grouping[unit, hosts] - arrays.place_cost[others, hosts]
-    for host in np.unique(hosts).tolist():
-        here = hosts == host
-        more = arrays.need[unit] - arrays.need[others[here]]
-        costs[here] += added_cost(arrays, host, state.load[host], more, np.square(more))
-    return np.asarray(costs, dtype=np.float64)
+    load = state.load[hosts]
+    more = arrays.need[unit] - arrays.need[others]
+    return np.asarray(costs + cost_of_more(arrays, hosts, load, more), dtype=np.float64)
 
 
 def _cost_where_room(state: State, unit: int, others: Ints) -> Floats:

@@ -102,6 +102,19 @@ def added_cost(arrays: Arrays, host: int, load: Floats, more: Floats, more_squar
     return np.asarray(cost, dtype=np.float64)
 
 
+def cost_of_more(arrays: Arrays, hosts: Ints, load: Floats, more: Floats) -> Floats:
+    """Return what hosts cost more, row by row: each at its load, with `more` on it."""
+    cost = summed(arrays.curve[hosts] * more * (2.0 * load + more))
+    for tables in arrays.tables:
+        now = load[:, tables.resource]
+        cost += tables.on_hosts(hosts, now + more[:, tables.resource]) - tables.on_hosts(hosts, now)
+    if arrays.has_soft_limits:
+        limit = np.minimum(arrays.soft_limit[hosts], 1e300)
+        over = np.maximum(load + more - limit, 0.0) - np.maximum(load - limit, 0.0)
+        cost += summed(arrays.soft_price[hosts] * over)
+    return np.asarray(cost, dtype=np.float64)
+
+
 def cost_of(arrays: Arrays, solution: Solution) -> float:
     on = solution.on
     hosts = float((load_cost(arrays, load_of(arrays, solution.at)) + arrays.on_cost)[on].sum())

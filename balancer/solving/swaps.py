@@ -84,9 +84,10 @@ def pair_potential(state: State, here: int) -> Floats:
 def _table_potential(tables: Tables, load: Floats, here: int) -> Floats:
     """Try a few parts of either load on the other host: tables bend as they like."""
     now = tables.on_all(load)
-    parts = [-part * load[here] for part in PARTS] + [part * load for part in PARTS]
-    less = [now[here] - tables.on_host(here, load[here] + part) + now - tables.on_all(load - part) for part in parts]
-    return np.asarray(np.maximum(np.max(less, axis=0), 0.0), dtype=np.float64)
+    part = np.outer((*PARTS, *PARTS), load)
+    part[: len(PARTS)] = np.array(PARTS)[:, None] * -load[here]
+    less = now[here] - tables.on_host(here, load[here] + part) + now - tables.on_all(load - part)
+    return np.asarray(np.maximum(less.max(axis=0), 0.0), dtype=np.float64)
 
 
 def swap_changes(state: State, here: int, units: Ints, others: Ints) -> Floats:

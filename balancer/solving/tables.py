@@ -37,8 +37,11 @@ class Tables:
 
     def on_all(self, load: Floats) -> Floats:
         """Return what loads cost, one a host on the last axis."""
-        line = np.minimum((load[..., None] >= self.load[:, 1:]).sum(axis=-1), self.load.shape[1] - 2)
-        host = np.arange(len(self.load))
+        return self.on_hosts(np.arange(len(self.load)), load)
+
+    def on_hosts(self, host: npt.NDArray[np.intp], load: Floats) -> Floats:
+        """Return what loads cost, each on the host that stands at its place."""
+        line = np.minimum((load[..., None] >= self.load[host, 1:]).sum(axis=-1), self.load.shape[1] - 2)
         start, low = self.load[host, line], self.cost[host, line]
         return np.asarray(low + self.slope[host, line] * (load - start), dtype=np.float64)
 

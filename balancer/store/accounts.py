@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from balancer.domain.energy import Energy, Wakes
 from balancer.domain.fitting import Drawn
@@ -38,13 +38,19 @@ class Accounts:
     def add(self, at: datetime, spent: Mapping[str, Energy], tariff: Tariff) -> None:
         """Add what each host took up to a moment; it counts for that moment's day in UTC."""
         with self._database.writing("keep the energy accounts") as connection:
-            for host, energy in spent.items():
-                key = {"day": at.date().isoformat(), "host": host, "tariff": tariff.text}
-                here = (accounts.c.day == key["day"]) & (accounts.c.host == host) & (accounts.c.tariff == tariff.text)
-                parts = dict(zip(_COLUMNS, energy.parts, strict=True))
-                grown = {name: accounts.c[name] + part for name, part in parts.items()}
-                if not connection.execute(update(accounts).where(here).values(grown)).rowcount:
-                    connection.execute(insert(accounts).values(**key, **parts))
+            key = {"day": at.date().isoformat(), "tariff": tariff.text}
+            here = (accounts.c.day == key["day"]) & (accounts.c.tariff == key["tariff"])
+            known = set(connection.execute(select(accounts.c.host).where(here)).scalars())
+            parts = {host: dict(zip(_COLUMNS, energy.parts, strict=True)) for host, energy in spent.items()}
+            begun = [{**key, "host": host, **parts[host]} for host in parts if host not in known]
+            if begun:
+                connection.execute(insert(accounts), begun)
+            # All hosts by one statement: to write one for each takes a second for some hundreds of hosts.
+            grown = [{"of_host": host, **_as_more(parts[host])} for host in parts if host in known]
+            if grown:
+                more = {name: accounts.c[name] + bindparam(more) for name, more in zip(_COLUMNS, _MORE, strict=True)}
+                of_host = accounts.c.host == bindparam("of_host")
+                connection.execute(update(accounts).where(here, of_host).values(more), grown)
             if not connection.execute(update(counted).values(at=at)).rowcount:
                 connection.execute(insert(counted).values(one=1, at=at))
 
@@ -114,4 +120,9 @@ class Accounts:
         return found
 
 
+def _as_more(parts: Mapping[str, float]) -> dict[str, float]:
+    return {f"more_{name}": part for name, part in parts.items()}
+
+
 _COLUMNS = ("kwh", "kwh_all_on", "kwh_alone", "kwh_measured", "kwh_modelled", "hours_on", "hours_asleep")
+_MORE = tuple(f"more_{name}" for name in _COLUMNS)

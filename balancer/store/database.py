@@ -93,8 +93,8 @@ class Database:
 
 def open_database(url: str, cluster: str, password: str | None = None) -> Database:
     """Open the store's database: make one that is new, bring an older one up to this version, refuse any other."""
-    parsed = _parsed(url)
-    database = Database(_engine(parsed if password is None else parsed.set(password=password)))
+    parsed = parsed_url(url)
+    database = Database(engine_of(parsed if password is None else parsed.set(password=password)))
     try:
         with database.writing("open") as connection:
             if inspect(connection).has_table(about.name):
@@ -118,7 +118,8 @@ def _refuse_another(store: str, version: int, theirs: str, ours: str) -> None:
         raise StoreError(store, "open", f"it belongs to cluster {theirs}, not {ours}", "one store per cluster")
 
 
-def _parsed(url: str) -> URL:
+def parsed_url(url: str) -> URL:
+    """Read what the site file says of its store. StoreError where it is no URL."""
     try:
         return make_url(url)
     except (ArgumentError, ValueError):
@@ -127,7 +128,8 @@ def _parsed(url: str) -> URL:
         raise StoreError("store", "open", "what the site file says is not a URL", way_out) from None
 
 
-def _engine(url: URL) -> Engine:
+def engine_of(url: URL) -> Engine:
+    """Return what speaks to a database; nothing is asked of it yet."""
     if url.get_backend_name() == "sqlite":
         return _sqlite(url)
     try:
