@@ -23,6 +23,7 @@ from balancer.commands import (
     looking,
     policy,
     power,
+    report,
     simulating,
     stopping,
     storing,
@@ -43,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (init, doctor, thinking, checking, explaining, looking, simulating, acting, stopping):
+for module in (init, doctor, thinking, checking, explaining, looking, report, simulating, acting, stopping):
     module.join(app)
 app.add_typer(host.app, name="host", help="Drain hosts for maintenance.")
 app.add_typer(policy.app, name="policy", help="Look at policies, and tune them.")

@@ -55,6 +55,12 @@ class Cycles:
         with self._database.reading("read the cycles") as connection:
             return tuple(map(_line, connection.execute(question.limit(limit).offset(skipped))))
 
+    def between(self, since: datetime, until: datetime) -> tuple[CycleLine, ...]:
+        """Return the cycles in [since, until), oldest first."""
+        question = select(cycles).where(cycles.c.at >= since, cycles.c.at < until).order_by(cycles.c.at)
+        with self._database.reading("read the cycles") as connection:
+            return tuple(map(_line, connection.execute(question)))
+
     def span(self) -> tuple[datetime, datetime] | None:
         """Return when the oldest and the newest cycle were; None where there is none."""
         with self._database.reading("read the cycles") as connection:
