@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from datetime import datetime
 from pathlib import Path
 
 from balancer.cycle import Cycle
@@ -40,11 +41,7 @@ class Chronicle:
         """Return a whole cycle; None where it is not kept, or not any more."""
         if not A_PLAN_ID.fullmatch(plan_id):
             return None
-        try:
-            text = gzip.decompress(self._file(plan_id).read_bytes()).decode()
-            return read_text(text, SavedCycle, plan_id)
-        except (OSError, EOFError, InputError):  # one that an other version wrote, or that was cut off by a full disk
-            return None
+        return _read(self._file(plan_id))
 
     def is_whole(self, plan_id: str) -> bool:
         """Whether a cycle can be replayed."""
@@ -76,3 +73,17 @@ def _line_of(cycle: Cycle) -> CycleLine:
         gap=plan.summary.gap,
         doubts=len(seen.doubts),
     )
+
+
+def kept_cycles(state: Path, since: datetime, until: datetime) -> tuple[SavedCycle, ...]:
+    """Return the whole cycles of (since, until] that a state directory keeps, oldest first."""
+    found = (_read(path) for path in (state / DIRECTORY).glob("*.json.gz"))
+    within = (saved for saved in found if saved is not None and since < saved.snapshot.taken_at <= until)
+    return tuple(sorted(within, key=lambda saved: saved.snapshot.taken_at))
+
+
+def _read(path: Path) -> SavedCycle | None:
+    try:
+        return read_text(gzip.decompress(path.read_bytes()).decode(), SavedCycle, path.name)
+    except (OSError, EOFError, InputError):  # one that an other version wrote, or that was cut off by a full disk
+        return None

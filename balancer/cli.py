@@ -23,8 +23,10 @@ from balancer.commands import (
     looking,
     policy,
     power,
+    report,
     simulating,
     stopping,
+    storing,
     thinking,
     token,
 )
@@ -42,10 +44,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (init, doctor, thinking, checking, explaining, looking, simulating, acting, stopping):
+for module in (init, doctor, thinking, checking, explaining, looking, report, simulating, acting, stopping):
     module.join(app)
 app.add_typer(host.app, name="host", help="Drain hosts for maintenance.")
 app.add_typer(policy.app, name="policy", help="Look at policies, and tune them.")
+app.add_typer(storing.app, name="store", help="Back up what is remembered, and bring it back.")
 app.add_typer(token.app, name="token", help="Say who may use the dashboard and the API.")
 app.add_typer(power.app, name="power", help="Switch hosts, prove that they wake.")
 

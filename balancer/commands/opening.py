@@ -61,16 +61,21 @@ class Switches:
 @contextmanager
 def the_store(path: Path | None) -> Iterator[Store]:
     """Open the store alone: who may use pages can be said while no hypervisor is reached."""
-    settings = load_settings()
-    chosen = path or settings.site
-    if chosen is None:
-        what = "names no site file, and the pages of the embedded site need no token"
-        raise InputError([Fault("the command", what, "set BALANCER_SITE, or give --site")])
-    store = store_of(read(chosen, SiteFile), settings.secrets)
+    file = the_site_file(path, "the pages of the embedded site need no token")
+    store = store_of(file, load_settings().secrets)
     try:
         yield store
     finally:
         store.close()
+
+
+def the_site_file(path: Path | None, why_not_embedded: str) -> SiteFile:
+    """Read the site file alone; InputError where none is named, with the reason why the embedded site will not do."""
+    chosen = path or load_settings().site
+    if chosen is None:
+        what = f"names no site file, and {why_not_embedded}"
+        raise InputError([Fault("the command", what, "set BALANCER_SITE, or give --site")])
+    return read(chosen, SiteFile)
 
 
 @contextmanager

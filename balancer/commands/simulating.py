@@ -26,6 +26,7 @@ from balancer.embedded import embedded_default_policy
 from balancer.errors import Fault, InputError
 from balancer.formats import to_json
 from balancer.halfway import name_of
+from balancer.lived import beside_what_was_lived
 from balancer.policy import Policy, load_policy
 from balancer.rehearsal import Rehearsal, Stopped
 from balancer.reporting.pages.rehearsal import rehearsal_page
@@ -75,6 +76,8 @@ def simulate(
     except Stopped as stopped:
         _say_how_to_go_on(stopped, kept)
         return INTERRUPTED
+    if trace is None:
+        runs = [beside_what_was_lived(run, each, _kept_live(site)) for run, each in zip(runs, policies, strict=True)]
     text = _as_json(runs) if format is not Look.HTML else rehearsal_page(runs)
     if save is not None:
         write(save, text)
@@ -83,6 +86,13 @@ def simulate(
     elif format is Look.JSON or save is None:
         sys.stdout.write(text + "\n")
     return DONE
+
+
+def _kept_live(site: str | None) -> Path:
+    """Return the directory in which the cycles of that site are kept, if they are."""
+    settings = load_settings()
+    is_embedded = site is None and settings.site is None
+    return (settings.embedded_state if is_embedded else None) or settings.state
 
 
 def _as_json(runs: Sequence[Rehearsed]) -> str:

@@ -67,6 +67,24 @@ class RehearsedStep(Value):
     plan: Plan | None = Field(default=None, description="its plan, where there were steps, without what was kept")
 
 
+class Parting(Value):
+    """A look at which something else was decided live than in the rehearsal of the same time."""
+
+    at: Moment = Field(description="of the rehearsed look; live those since the one before count")
+    live: tuple[str, ...] = Field(default=(), description="steps that were decided live")
+    rehearsed: tuple[str, ...] = ()
+    why: tuple[str, ...] = Field(default=(), description="what differed, the most likely cause first")
+
+
+class Lived(Value):
+    """What was decided live at the time that was rehearsed, beside the rehearsal."""
+
+    looks: Count = Field(description="rehearsed looks whose live decisions are kept whole")
+    same: Count = Field(description="those at which the same steps were decided")
+    with_a_plan: Count = Field(default=0, description="looks at which live or here something was to be done")
+    partings: tuple[Parting, ...] = ()
+
+
 class Rehearsed(Value):
     """A policy lived through recorded load (`balancer.rehearsed/1`)."""
 
@@ -90,6 +108,7 @@ class Rehearsed(Value):
     oddities: tuple[Oddity, ...] = ()
     alarms: tuple[str, ...] = ()
     kwh_all_on: Amount = Field(default=0.0, description="with every host on and the load where it was")
+    lived: Lived | None = Field(default=None, description="of one's own history: what was decided live")
 
     @property
     def hours(self) -> float:

@@ -22,9 +22,9 @@ def plan_markdown(plan: Plan, cluster: Cluster) -> str:
 
 
 def _lines(plan: Plan, cluster: Cluster) -> Iterator[str]:
-    yield f"**{_plain(plan_sentence(plan))}**\n"
-    yield _plain(f"{plan.cluster}, seen {plan.taken_at:%Y-%m-%d %H:%M %Z}; policy {plan.policy.name} ({plan.mode})")
-    yield f"\nDistance to the best: {_plain(gap_sentence(plan.summary))}"
+    yield f"**{plain(plan_sentence(plan))}**\n"
+    yield plain(f"{plan.cluster}, seen {plan.taken_at:%Y-%m-%d %H:%M %Z}; policy {plan.policy.name} ({plan.mode})")
+    yield f"\nDistance to the best: {plain(gap_sentence(plan.summary))}"
     changed = {name for step in plan.steps for name in step.hosts}
     later = outcome(plan, cluster)
     hosts = [host for host in cluster.hosts if host.name in changed]
@@ -49,7 +49,7 @@ def _lines(plan: Plan, cluster: Cluster) -> Iterator[str]:
         )
     if plan.unmet:
         yield "\nPromises that cannot be kept:\n"
-        yield from (f"- {_plain(f'{unmet.promise}: {unmet.why}')}" for unmet in plan.unmet)
+        yield from (f"- {plain(f'{unmet.promise}: {unmet.why}')}" for unmet in plan.unmet)
 
 
 def _host(host: Host, now: Cluster, later: Cluster) -> tuple[str, ...]:
@@ -66,9 +66,9 @@ def share_of(cluster: Cluster, host: Host, resource: Resource) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"\n| {' | '.join(head)} |"
     yield "|" + " --- |" * len(head)
-    yield from (f"| {' | '.join(map(_plain, row))} |" for row in rows)
+    yield from (f"| {' | '.join(map(plain, row))} |" for row in rows)
 
 
-def _plain(words: str) -> str:
+def plain(words: str) -> str:
     """Return words that no reader takes for markup."""
     return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", " ".join(words.split()))

@@ -12,13 +12,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from balancer.domain.rehearsed import Odd, Oddity, Rehearsed, RehearsedStep
+from balancer.domain.rehearsed import Lived, Odd, Oddity, Parting, Rehearsed, RehearsedStep
 from balancer.domain.units import count_of, in_words
 from balancer.reporting.causes import causes
 
 ODDITIES_SHOWN = 8
 BUSIEST_SHOWN = 5
 HOURS_SHOWN = 24
+PARTINGS_SHOWN = 5
+STEPS_SHOWN = 4  # of a plan that parts from another
 
 Say = Callable[[Rehearsed], str]
 
@@ -58,7 +60,7 @@ def rehearsal_text(runs: Sequence[Rehearsed]) -> RenderableType:
     for name, say in ROWS:
         table.add_row(name, *(say(run) for run in runs))
     hours, changes = ([say(run) for run in runs] for say in (_hours, _changes))
-    return Group(title, _when(first), table, *_causes(runs), *hours, *changes, *_odd(first))
+    return Group(title, _when(first), table, *_causes(runs), *_lived(runs), *hours, *changes, *_odd(first))
 
 
 def _when(run: Rehearsed) -> RenderableType:
@@ -78,6 +80,35 @@ def _causes(runs: Sequence[Rehearsed]) -> list[RenderableType]:
         lines += [Text(f"  {setting}") for setting in cause.settings]
         lines += [Text(f"  {each.when}: {each.said}", style="dim") for each in cause.decisions]
     return [*lines, Text()] if lines else []
+
+
+def _lived(runs: Sequence[Rehearsed]) -> list[RenderableType]:
+    """Say whether the rehearsal decides what was decided live, and why not."""
+    lines: list[RenderableType] = []
+    for run in runs:
+        if run.lived is not None:
+            lines.append(Text(f"{run.policy.name}: {same_as_live(run.lived)}", style="bold"))
+            for each in run.lived.partings[:PARTINGS_SHOWN]:
+                lines += [Text(f"  {line}") for line in parting_lines(each)]
+    return lines
+
+
+def same_as_live(lived: Lived) -> str:
+    """Say at how many looks the rehearsal decides what was decided live."""
+    said = f"at {lived.same} of {count_of(lived.looks, 'look')} it decides what was decided live"
+    return f"{said}; something was to be done at {lived.with_a_plan} of them"
+
+
+def parting_lines(parting: Parting) -> list[str]:
+    """Say what was decided live and what in the rehearsal, and why they differ."""
+    both = (("live", parting.live), ("rehearsed", parting.rehearsed))
+    decided = [f"{name}: {_shortly(steps)}" for name, steps in both]
+    return [f"{parting.at:%d %b %H:%M} {'; '.join(decided)}", *(f"  {why}" for why in parting.why)]
+
+
+def _shortly(steps: Sequence[str]) -> str:
+    more = len(steps) - STEPS_SHOWN
+    return ", ".join([*steps[:STEPS_SHOWN], *([f"and {more} more"] if more > 0 else [])]) or "nothing"
 
 
 def _hours(run: Rehearsed) -> RenderableType:

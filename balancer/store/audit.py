@@ -42,3 +42,9 @@ class Audit:
         with self._database.reading("read the audit") as connection:
             rows = connection.execute(question.limit(limit).offset(skipped))
             return tuple(AuditLine(row.at, row.who, row.what, row.subject) for row in rows)
+
+    def between(self, since: datetime, until: datetime) -> tuple[AuditLine, ...]:
+        """Return the lines of [since, until), oldest first."""
+        question = select(audit).where(audit.c.at >= since, audit.c.at < until).order_by(audit.c.id)
+        with self._database.reading("read the audit") as connection:
+            return tuple(AuditLine(row.at, row.who, row.what, row.subject) for row in connection.execute(question))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 
 from balancer.store.database import Database
 from balancer.store.tables import cycles
@@ -54,6 +54,18 @@ class Cycles:
             question = question.where(cycles.c.moves > 0)
         with self._database.reading("read the cycles") as connection:
             return tuple(map(_line, connection.execute(question.limit(limit).offset(skipped))))
+
+    def between(self, since: datetime, until: datetime) -> tuple[CycleLine, ...]:
+        """Return the cycles in [since, until), oldest first."""
+        question = select(cycles).where(cycles.c.at >= since, cycles.c.at < until).order_by(cycles.c.at)
+        with self._database.reading("read the cycles") as connection:
+            return tuple(map(_line, connection.execute(question)))
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """Return when the oldest and the newest cycle were; None where there is none."""
+        with self._database.reading("read the cycles") as connection:
+            oldest, newest = connection.execute(select(func.min(cycles.c.at), func.max(cycles.c.at))).one()
+        return None if oldest is None else (oldest, newest)
 
     def of(self, plan_id: str) -> CycleLine | None:
         """Return one cycle; None where it is not known."""

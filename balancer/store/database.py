@@ -27,6 +27,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from balancer.errors import MissingExtra, StoreError
+from balancer.store.copying import copy_to
 from balancer.store.tables import SCHEMA_VERSION, about, metadata
 from balancer.store.upgrades import upgrade
 
@@ -92,7 +93,10 @@ class Database:
 
 
 def open_database(url: str, cluster: str, password: str | None = None) -> Database:
-    """Open the store's database: make one that is new, bring an older one up to this version, refuse any other."""
+    """Open the store's database: make one that is new, bring an older one up to this version, refuse any other.
+
+    Before one in a file is brought up, a copy of it is put beside it.
+    """
     parsed = parsed_url(url)
     database = Database(engine_of(parsed if password is None else parsed.set(password=password)))
     try:
@@ -100,6 +104,8 @@ def open_database(url: str, cluster: str, password: str | None = None) -> Databa
             if inspect(connection).has_table(about.name):
                 row = connection.execute(select(about)).one()
                 _refuse_another(database.name, row.schema_version, row.cluster, cluster)
+                if row.schema_version < SCHEMA_VERSION:
+                    _keep_the_older(parsed)
                 upgrade(connection, row.schema_version)
             else:
                 metadata.create_all(connection)
@@ -108,6 +114,16 @@ def open_database(url: str, cluster: str, password: str | None = None) -> Databa
         database.close()
         raise
     return database
+
+
+def _keep_the_older(url: URL) -> None:
+    """Put a copy beside a store in a file before it is upgraded; nobody writes to it meanwhile.
+
+    One of an upgrade that failed is written over, so that a service that tries again and again does not fill the disk.
+    """
+    if url.get_backend_name() == "sqlite" and url.database:
+        file = Path(url.database).absolute()
+        copy_to(file, file.with_name(f"{file.name}.before-v{SCHEMA_VERSION}"), over=True)
 
 
 def _refuse_another(store: str, version: int, theirs: str, ours: str) -> None:

@@ -145,6 +145,10 @@ class Journal:
         """Return the last steps, newest first."""
         return self._find(select(journal).order_by(journal.c.id.desc()).limit(limit))
 
+    def between(self, since: datetime, until: datetime) -> tuple[JournalEntry, ...]:
+        """Return the steps that began in [since, until), oldest first."""
+        return self._find(select(journal).where(journal.c.at >= since, journal.c.at < until).order_by(journal.c.id))
+
     def slept_since(self, since: datetime) -> dict[str, int]:
         """Return how often each host was put to sleep from a moment on."""
         done = (journal.c.action == Action.POWER_OFF) & (journal.c.state == EntryState.DONE) & (journal.c.at >= since)

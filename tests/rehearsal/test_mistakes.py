@@ -57,6 +57,7 @@ def test_the_page_fetches_nothing_and_holds_each_figure_of_each_policy() -> None
     assert LEADS_AWAY.findall(page) == []
     assert "default-src 'none'" in unescape(page)
     words = unescape(re.sub(r"<[^>]+>", "|", page))
+    assert "2026-03-02 00:00 to 2026-03-02 01:00 UTC" in words
     for name, say in ROWS:
         assert f"|{name}|" in words
         for run in runs:

@@ -12,6 +12,7 @@ from balancer.domain.plan import Action, Step
 from balancer.errors import StoreError
 from balancer.store import open_store, upgrades
 from balancer.store.journal import JournalEntry, Phase
+from balancer.store.keeping import restore
 from balancer.store.tables import SCHEMA_VERSION
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -58,4 +59,36 @@ def test_an_upgrade_that_fails_half_way_leaves_the_store_as_it_was(
         open_store(url, "lab")
     assert version_of(tmp_path) == 1
     monkeypatch.setattr(upgrades, "CHANGES", good)
+    assert open_store(url, "lab").journal.unsettled()
+
+
+def test_an_upgrade_leaves_a_copy_of_what_was_with_its_old_version(tmp_path: Path) -> None:
+    open_store(first_version(tmp_path), "lab").close()
+    copy = tmp_path / f"balancer.db.before-v{SCHEMA_VERSION}"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(copy) as raw:
+        assert raw.execute("SELECT schema_version FROM about").fetchone() == (1,)
+        assert raw.execute("SELECT vm FROM journal").fetchall() == [("db1",)]
+        assert "phase" not in [column[1] for column in raw.execute("PRAGMA table_info(journal)")]
+
+
+def test_a_store_of_this_version_is_not_copied(tmp_path: Path) -> None:
+    for _ in range(2):
+        open_store(f"sqlite:///{tmp_path}/balancer.db", "lab").close()
+    assert [file.name for file in tmp_path.iterdir()] == ["balancer.db"]
+
+
+def test_nothing_is_upgraded_where_no_copy_can_be_made(tmp_path: Path) -> None:
+    url = first_version(tmp_path)
+    (tmp_path / f"balancer.db.before-v{SCHEMA_VERSION}").mkdir()
+    with pytest.raises(StoreError, match="copy it"):
+        open_store(url, "lab")
+    assert version_of(tmp_path) == 1
+
+
+def test_the_copy_of_an_upgrade_can_be_restored(tmp_path: Path) -> None:
+    url = first_version(tmp_path)
+    open_store(url, "lab").close()
+    restore(url, tmp_path / f"balancer.db.before-v{SCHEMA_VERSION}", "lab", NOON)
+    assert version_of(tmp_path) == 1
     assert open_store(url, "lab").journal.unsettled()

@@ -39,7 +39,8 @@ def _version(found: StoreFound, cluster: str) -> Finding:
         return Finding(Standing.FAULT, words, "use the version of balancer that wrote it")
     if found.schema < SCHEMA_VERSION:
         words = f"{found.name} has schema {found.schema}: the next start brings it to {SCHEMA_VERSION}"
-        return Finding(Standing.WARNING, words, "copy it away first, while the service does not run")
+        way_out = "a copy is put beside it first" if found.file else "pg_dump it first"
+        return Finding(Standing.WARNING, words, way_out)
     return Finding(Standing.OK, f"{found.name}, schema {found.schema}")
 
 

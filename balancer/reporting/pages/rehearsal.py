@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from html import escape
 from typing import Final
 
@@ -12,7 +13,7 @@ from balancer.domain.units import count_of
 from balancer.reporting.causes import Cause, causes
 from balancer.reporting.pages.drawing import Line, Spot, bar, number, over_time
 from balancer.reporting.pages.page import heading, listed, page, paragraph, table
-from balancer.reporting.rehearsal import ROWS
+from balancer.reporting.rehearsal import ROWS, parting_lines, same_as_live
 
 MOST_COLUMNS = 360  # of a picture: a week of five minutes is drawn by means of 30
 MOST_TIMES = 400  # whose plans are on the page
@@ -44,6 +45,7 @@ def rehearsal_page(runs: Sequence[Rehearsed]) -> str:
         heading("Figures"),
         table(["", *(run.policy.name for run in runs)], [[name, *(say(run) for run in runs)] for name, say in ROWS]),
         *_causes(runs),
+        *_lived(runs),
         heading("Over time"),
         paragraph("A click on a time leads to what was decided then.", "soft"),
         *_pictures(runs, times),
@@ -66,7 +68,10 @@ def verdict(run: Rehearsed) -> str:
 
 
 def _about(run: Rehearsed) -> str:
-    when = f"{run.steps[0].at:%Y-%m-%d %H:%M} to {run.steps[-1].at:%Y-%m-%d %H:%M %Z}" if run.steps else "no steps"
+    when = "no steps"
+    if run.steps:
+        end = run.steps[-1].at + timedelta(seconds=run.step_seconds)
+        when = f"{run.steps[0].at:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M %Z}"
     timing = "a decision sees what is over" if run.strict_timing else "a decision also sees the step that begins"
     return (
         f"{count_of(run.guests, 'guest')} on {count_of(run.hosts, 'host')}, {when}, steps of {run.step_seconds:.0f} s, "
@@ -112,6 +117,18 @@ def _decided(cause: Cause) -> str:
 
 
 # -- pictures
+
+
+def _lived(runs: Sequence[Rehearsed]) -> Iterator[str]:
+    """Of one's own history: whether the rehearsal decides what was decided live, and why not."""
+    told = [(run, run.lived) for run in runs if run.lived is not None]
+    if told:
+        yield heading("Beside what was decided live")
+    for run, lived in told:
+        yield paragraph(f"{run.policy.name}: {same_as_live(lived)}.")
+        for each in lived.partings:
+            first, *why = parting_lines(each)
+            yield f'<div class="cause"><p>{escape(first)}</p>{listed(why)}</div>'
 
 
 def _pictures(runs: Sequence[Rehearsed], times: Sequence[int]) -> Iterator[str]:
