@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from balancer.clock import WallClock
+from balancer.clock import Clock, WallClock
 from balancer.domain.site_file import SiteFile
 from balancer.embedded import the_embedded_site
 from balancer.errors import BalancerError, Fault, InputError
@@ -52,10 +52,16 @@ def the_site(path: Path | None) -> Iterator[Site]:
 
 @dataclass(frozen=True)
 class Switches:
-    """The power switches of a site. `answers` says whether a hypervisor does; None where nobody can ask it."""
+    """The power switches of a site, and its time.
+
+    answers: says whether a hypervisor does; None where nobody can ask it
+    opening_store: opens the site's memory; StoreError where it cannot be reached, which hinders no waking
+    """
 
     by_host: Mapping[str, PowerSwitch]
     answers: Callable[[str], bool | None]
+    clock: Clock
+    opening_store: Callable[[], AbstractContextManager[Store]]
 
 
 @contextmanager
@@ -85,17 +91,19 @@ def the_switches(path: Path | None) -> Iterator[Switches]:
     chosen = path or settings.site
     if chosen is None:
         with the_embedded_site() as embedded:
-            yield Switches(embedded.acting.switches, embedded.acting.platform.answers)
+            acting = embedded.acting
+            yield Switches(acting.switches, acting.platform.answers, acting.clock, lambda: nullcontext(acting.store))
         return
     file = read(chosen, SiteFile)
+    clock, switches = WallClock(), open_switches(file, settings.secrets)
     with ExitStack() as opened:
         try:
-            platform = open_platform(file, WallClock())
+            platform = open_platform(file, clock)
         except BalancerError:  # its library is missing: waking goes without
-            yield Switches(open_switches(file, settings.secrets), lambda _: None)
+            yield Switches(switches, lambda _: None, clock, lambda: the_store(chosen))
             return
         opened.callback(platform.close)
-        yield Switches(open_switches(file, settings.secrets), platform.answers)
+        yield Switches(switches, platform.answers, clock, lambda: the_store(chosen))
 
 
 def is_embedded(path: Path | None) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from balancer.commands.asking import Format
 from balancer.commands.exits import DONE, ERROR
 from balancer.commands.opening import PolicyPath, SitePath, Switches, the_policy, the_site, the_switches
 from balancer.commands.screen import err, out
+from balancer.commands.who import who
 from balancer.errors import BalancerError, Fault, InputError, PowerError
 from balancer.execution.power_proof import prove_power
 from balancer.leadership import leading
@@ -24,6 +26,7 @@ from balancer.reporting.savings import savings_json, savings_table
 from balancer.settings import load_settings
 from balancer.site import limits_of
 from balancer.store import Store
+from balancer.store.audit import AuditLine
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -91,9 +94,32 @@ def wake(
         names = list(switches.by_host) if host is None else [_known(switches.by_host, host)]
         with ThreadPoolExecutor(max_workers=16) as pool:
             said = list(pool.map(lambda name: _wake(name, switches, anyway), names))
-        for name, (is_well, words) in zip(names, said, strict=True):
-            out.print(Text(f"{name} {words}") if is_well else Text(words, style="red"))
-    return DONE if all(is_well for is_well, _ in said) else ERROR
+        for name, each in zip(names, said, strict=True):
+            out.print(Text(f"{name} {each.words}") if each.is_well else Text(each.words, style="red"))
+        # Afterwards: in an emergency the store may be what is down, and to wait for it would hold up the orders.
+        _write_down([name for name, each in zip(names, said, strict=True) if each.was_asked], switches)
+    return DONE if all(each.is_well for each in said) else ERROR
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What became of an order to wake one host."""
+
+    is_well: bool
+    words: str
+    was_asked: bool = False
+
+
+def _write_down(names: Sequence[str], switches: Switches) -> None:
+    """Write into the audit who was asked to wake; say so where the store does not take it."""
+    if not names:
+        return
+    try:
+        with switches.opening_store() as store:
+            for name in names:
+                store.audit.add(AuditLine(switches.clock.now(), who(), "asked to wake", f"host:{name}"))
+    except BalancerError as failed:
+        err.print(Text(f"the audit does not say so, nothing else is amiss: {failed}", style="yellow"))
 
 
 def _known(switches: Mapping[str, PowerSwitch], host: str) -> str:
@@ -103,15 +129,16 @@ def _known(switches: Mapping[str, PowerSwitch], host: str) -> str:
     return host
 
 
-def _wake(name: str, switches: Switches, anyway: bool) -> tuple[bool, str]:
+def _wake(name: str, switches: Switches, anyway: bool) -> _Said:
     switch = switches.by_host[name]
     try:
         if not anyway and switch.state() is PowerState.ON:
-            return (True, "is on already") if switches.answers(name) is not False else (False, _on_and_silent(name))
+            is_silent = switches.answers(name) is False
+            return _Said(False, _on_and_silent(name)) if is_silent else _Said(True, "is on already")
         switch.power_on()
     except PowerError as failed:
-        return False, str(failed)
-    return True, "was asked to wake"
+        return _Said(False, str(failed))
+    return _Said(True, "was asked to wake", was_asked=True)
 
 
 def _on_and_silent(name: str) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from balancer.domain.plan import Action, Step
 from balancer.domain.units import in_words
@@ -18,8 +16,8 @@ from balancer.execution.looking import look
 from balancer.execution.power_off import ShuttingDown
 from balancer.execution.power_on import Waking
 from balancer.execution.report import Ending, Result
-from balancer.execution.work import Work, power_state
-from balancer.power.base import PowerState, PowerSwitch
+from balancer.execution.witnesses import Witnessed, witnesses_of
+from balancer.power.base import PowerSwitch
 from balancer.store.journal import JournalEntry
 from balancer.store.marks import IdentityProof, ProofMethod
 from balancer.store.power_tests import TestRecord, TestResult
@@ -69,7 +67,7 @@ class _Test:
         was_closed = self._site.store.marks.of(self._host).cordon is not None
         self._site.store.marks.cordon(self._host, "its power is being tested", self._site.now)
         try:
-            switch, witnesses = self._allowed_switch(), self._witnesses()
+            switch, witnesses = self._allowed_switch(), witnesses_of(self._site, self._host)
             self._off(switch, witnesses)
             boot_seconds = self._on(switch, witnesses)
         except _Failed as why:
@@ -95,23 +93,16 @@ class _Test:
             raise _Failed("; ".join(reasons))
         return switch
 
-    def _witnesses(self) -> frozenset[str]:
-        """The other hosts that answer now; each has to go on answering."""
-        others = (entry.name for entry in self._site.file.hosts if entry.name != self._host)
-        return frozenset(name for name in others if self._site.platform.answers(name))
-
     def _off(self, switch: PowerSwitch, witnesses: frozenset[str]) -> None:
         work = ShuttingDown(self._site, self._begin(Action.POWER_OFF), switch, self._limits)
-        work.request()
-        ending = self._watch(work, switch, witnesses)
+        ending = self._watch(Witnessed(self._site, work, switch, witnesses))
         if ending.result is not Result.DONE:
             raise _Failed(ending.detail)
 
     def _on(self, switch: PowerSwitch, witnesses: frozenset[str]) -> float:
         begun = self._site.now
         work = Waking(self._site, self._begin(Action.POWER_ON), self._host)
-        work.request()
-        ending = self._watch(work, switch, witnesses)
+        ending = self._watch(Witnessed(self._site, work, switch, witnesses))
         if ending.result is not Result.DONE:
             raise _Failed(ending.detail)
         return (self._site.now - begun).total_seconds()
@@ -120,42 +111,14 @@ class _Test:
         step = Step(id=action, action=action, host=self._host, because="a power test")
         return self._site.write_down(step, self._plan_id)
 
-    def _watch(self, work: Work, switch: PowerSwitch, witnesses: frozenset[str]) -> Ending:
+    def _watch(self, work: Witnessed) -> Ending:
         """Wait for the end of a step while all others are seen to answer."""
+        work.request()
         while (ending := work.poll()) is None:
             self._meanwhile()
-            gone = sorted(name for name in witnesses if not self._site.platform.answers(name))
-            if gone:
-                ending = self._another_went(switch, gone)
-                break
             self._site.clock.sleep(self._limits.poll_seconds)
         self._site.store.journal.settle(work.entry.id, ending.result.in_the_journal, ending.detail, self._site.now)
         return ending
-
-    def _another_went(self, switch: PowerSwitch, gone: list[str]) -> Ending:
-        """Another hypervisor went silent meanwhile. At worst it was its BMC: all are brought back at once."""
-        words = (
-            f"{', '.join(gone)} went silent while {self._host} was tested; is {switch.address} the BMC of {gone[0]}?"
-        )
-        self._site.store.marks.quarantine(self._host, words, self._site.now)
-        still_silent = self._bring_back(switch, {self._host, *gone})
-        if still_silent:
-            words += f" {', '.join(still_silent)} did not return within the deadline: go and look"
-        return Ending(Result.FAILED, words, alarm=True)
-
-    def _bring_back(self, switch: PowerSwitch, hosts: set[str]) -> list[str]:
-        deadlines = self._site.file.shutdown_deadline_seconds + self._site.file.wake_deadline_seconds
-        give_up = self._site.now + timedelta(seconds=deadlines)
-        while silent := sorted(host for host in hosts if not self._site.platform.answers(host)):
-            # A server that is still shutting down does not hear that it is to start: it is asked again once it is off.
-            if power_state(switch) is not PowerState.ON:
-                with suppress(PowerError):
-                    switch.power_on()
-            if self._site.now >= give_up:
-                break
-            self._meanwhile()
-            self._site.clock.sleep(self._limits.poll_seconds)
-        return silent
 
     def _remember(self, switch: PowerSwitch, boot_seconds: float) -> PowerTest:
         marks, now = self._site.store.marks, self._site.now

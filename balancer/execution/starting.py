@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from balancer.domain.cluster import Cluster
@@ -23,6 +23,7 @@ from balancer.execution.power_off import ShuttingDown
 from balancer.execution.power_on import Waking, reasons_against_power_on
 from balancer.execution.rechecks import why_not_move
 from balancer.execution.testing import put_off
+from balancer.execution.witnesses import Witnessed, witnesses_of
 from balancer.execution.work import Work
 from balancer.store.journal import JournalEntry
 from balancer.store.reservations import Claim, Overbooked, Reservation
@@ -203,9 +204,11 @@ def _start_power_off(at: _Start) -> Begun:
             put_off(at.site, at.host, "; ".join(reasons))
         raise Refused(f"{at.host} keeps its power: {'; '.join(reasons)}")
     prove_identity(at.site, at.host)
-    work = ShuttingDown(at.site, at.site.write_down(at.step, at.plan_id), switch, at.limits)
-    work.request()
-    return Begun(work, asleep)
+    # A test never cuts the power: the proof of whose BMC it is may be older than the last change of cables.
+    limits = replace(at.limits, hard_off_allowed=False) if at.step.test else at.limits
+    witnesses = witnesses_of(at.site, at.host) if at.step.test else frozenset()
+    work = ShuttingDown(at.site, at.site.write_down(at.step, at.plan_id), switch, limits)
+    return _begun(Witnessed(at.site, work, switch, witnesses) if at.step.test else work, asleep)
 
 
 def _start_power_on(at: _Start) -> Begun:
@@ -216,9 +219,15 @@ def _start_power_on(at: _Start) -> Begun:
 
 
 def _start_waiting(at: _Start) -> Begun:
+    switch = at.site.switch_of(at.host)
+    witnesses = witnesses_of(at.site, at.host) if at.step.test else frozenset()
     work = Waking(at.site, at.site.write_down(at.step, at.plan_id), at.host)
+    return _begun(Witnessed(at.site, work, switch, witnesses) if at.step.test and switch else work, at.cluster)
+
+
+def _begun(work: ShuttingDown | Waking | Witnessed, cluster: Cluster) -> Begun:
     work.request()
-    return Begun(work, at.cluster)
+    return Begun(work, cluster)
 
 
 def _start_cordon(at: _Start) -> Begun:

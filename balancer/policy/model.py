@@ -164,7 +164,9 @@ class Sections(Value):
     freeze: Freeze = Field(
         default=Freeze.NONE,
         description="none | moves: no guest is moved | power: no host is put to sleep | all: neither; what runs may "
-        "end, and waking is always allowed. Most useful in a `schedule`",
+        "end, and waking is always allowed. While no guest may move (moves, all) load alone wakes no host: an empty "
+        "one would help no guest that runs; promises that it helps by itself (`reserve`, `keep_on`) wake it. Most "
+        "useful in a `schedule`",
         examples=["all"],
     )
     aggressiveness: Aggressiveness | None = Field(

@@ -219,6 +219,38 @@ def test_a_silent_host_that_its_bmc_says_is_on_is_told_and_woken_only_anyway(
     assert silent.acting.platform.answers("hv01")
 
 
+def test_who_woke_a_host_by_hand_stands_in_the_audit(silent: Site) -> None:
+    assert run(["power", "wake", "hv02"]) == 0  # it is on already: nothing was asked
+    assert run(["power", "wake", "hv01", "--anyway"]) == 0
+    (line,) = silent.acting.store.audit.latest()
+    assert (line.what, line.subject, line.at) == ("asked to wake", "host:hv01", silent.clock.now())
+    assert "@" in line.who
+
+
+@pytest.mark.parametrize("trouble", ["absent", "spoilt"])
+def test_a_store_that_cannot_be_written_hinders_no_waking_and_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trouble: str
+) -> None:
+    asked = tmp_path / "asked"
+    bmc = tmp_path / "bmc"
+    bmc.write_text(f'#!/bin/sh\n[ "$1" = status ] && echo off\n[ "$1" = on ] && touch {asked}\nexit 0\n')
+    bmc.chmod(0o755)
+    store = tmp_path / "missing" / "b.db"
+    if trouble == "spoilt":
+        store = tmp_path / "b.db"
+        store.write_text("no database" * 1000)
+    site = tmp_path / "site.yaml"
+    commands = f"{{state: [{bmc}, status], on: [{bmc}, on], shut_down: [{bmc}], off: [{bmc}]}}"
+    site.write_text(
+        f"schema: balancer.site/1\ncluster: c\nplatform: {{kind: libvirt}}\nstore: sqlite:///{store}\nhosts:\n"
+        f"- {{name: h1, uri: qemu+tcp://127.0.0.1:9/system, bmc: {{kind: command, commands: {commands}}}}}\n"
+    )
+    assert run(["power", "wake", "h1", "--site", str(site)]) == 0
+    said = capsys.readouterr()
+    assert asked.exists() and "h1 was asked to wake" in said.out
+    assert "the audit does not say so" in said.err and str(store) in "".join(said.err.split())
+
+
 def test_an_embedded_host_is_put_through_its_power_test(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["power", "test", "hv01"]) == 1
     assert "hv01 failed its power test" in capsys.readouterr().out

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from balancer.constraints import KeepOn
+import pytest
+
+from balancer.constraints import KeepOn, Reserve
 from balancer.domain.cluster import Cluster, Doubt
 from balancer.domain.host import HostState
 from balancer.objectives import FewMoves, LeastPower
 from balancer.planning import make_plan, verify
 from balancer.policy import Policy
-from balancer.policy.model import Objectives, PowerRules
+from balancer.policy.model import Freeze, Objectives, PowerRules
 from tests.drawing import cluster
 
 SAVER = Policy(objectives=Objectives(least_power=LeastPower(weight=1.0), few_moves=FewMoves(weight=0.02)))
@@ -56,6 +58,19 @@ def test_a_host_is_woken_for_a_quorum_though_doubts_forbid_everything_else() -> 
     quorum = SAVER.model_copy(update={"constraints": (KeepOn(kind="keep_on", hosts=("h*",), at_least=3),)})
     assert make_plan(seen, quorum).refused
     assert woken(seen, quorum) == ("h3",)
+
+
+@pytest.mark.parametrize("freeze", [Freeze.MOVES, Freeze.ALL])
+def test_while_no_guest_may_move_a_promise_of_hosts_wakes_and_load_alone_does_not(freeze: Freeze) -> None:
+    frozen = SAVER.model_copy(update={"freeze": freeze})
+    quorum = KeepOn(kind="keep_on", hosts=("h1", "h2"), at_least=2)
+    assert woken(cluster(CROWDED), frozen) == ()
+    assert woken(cluster(CROWDED), frozen.model_copy(update={"freeze": Freeze.POWER})) == ("h2",)
+    assert woken(cluster(CROWDED), frozen.model_copy(update={"constraints": (quorum,)})) == ("h2",)
+    spare = Reserve(kind="reserve", host_failures=1)
+    assert woken(cluster("h1 64: a=8/1 | h2 64 standby:"), frozen.model_copy(update={"constraints": (spare,)})) == (
+        "h2",
+    )
 
 
 def test_a_refused_plan_that_does_more_than_wake_is_objected_to() -> None:

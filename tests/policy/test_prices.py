@@ -21,6 +21,7 @@ from balancer.policy import Policy, load
 from balancer.policy.loading import Loaded
 from balancer.policy.model import Objectives
 from balancer.policy.notes import notes
+from balancer.policy.prices import weighed
 from balancer.policy.showing import effective_yaml
 from balancer.saved import replay_cycle, save_cycle
 from balancer.solving import find_placement
@@ -66,6 +67,21 @@ def test_an_hour_that_costs_nothing_weighs_nothing_and_a_cycle_that_costs_nothin
     assert (weight(whole, "2026-11-24T23:00"), payback(whole, "2026-11-24T23:00")) == (0.0, 1440.0)
 
 
+def test_a_cycle_that_costs_next_to_nothing_pays_within_a_day_or_as_late_as_the_policy_says() -> None:
+    text = DEAR_EVENINGS.replace("price_per_kwh: 0.10", "price_per_kwh: 0.001")
+    assert payback(policy(text), "2026-11-24T05:30") == 1440.0
+    patient = text.replace("payback_minutes: 60", "payback_minutes: 4320")
+    assert payback(policy(patient), "2026-11-24T05:30") == 4320.0
+
+
+def test_prices_further_away_than_a_day_are_not_looked_at() -> None:
+    text = "objectives: {least_power: {weight: 1.0}}\ndemand: {horizon_minutes: 4320}\nenergy: {price_per_kwh: 0.20}\n"
+    text += "windows: {weekend: {days: [sat, sun], from: 00:00, to: 24:00}}\n"
+    text += "schedule: [{during: weekend, set: {energy: {price_per_kwh: 0.40}}}]\n"
+    assert weight(policy(text), "2026-11-26T00:00") == 1.0  # a Thursday
+    assert weight(policy(text), "2026-11-27T12:00") == pytest.approx(1.5)
+
+
 def test_co2_counts_at_the_price_that_the_policy_gives_it_and_not_without_one() -> None:
     text = "objectives: {least_power: {weight: 1.0}}\nenergy: {price_per_kwh: 0.20, co2_g_per_kwh: 200CARBON}\n"
     text += "windows: {evening: {from: 17:00, to: 20:00}}\n"
@@ -86,6 +102,8 @@ def test_who_wants_prices_in_the_accounts_alone_says_so() -> None:
 def test_prices_without_a_usual_one_steer_nothing_and_check_says_so() -> None:
     whole = policy(DEAR_EVENINGS.replace("price_per_kwh: 0.20", "price_per_kwh: 0"))
     assert weight(whole, "2026-11-24T18:00") == 0.5
+    assert payback(whole, "2026-11-24T16:30") == 60
+    assert weighed(lambda _: 0.4, 0.0, NOON, 60) == 1.0
     assert "does not say what it usually costs: prices go into the accounts alone" in notes(Loaded(whole), NOON)[-1]
     assert notes(Loaded(policy(DEAR_EVENINGS)), NOON) == []
 

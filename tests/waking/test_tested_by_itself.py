@@ -11,6 +11,7 @@ from balancer.cycle import run_cycle
 from balancer.domain.plan import Action, Because
 from balancer.execution import Limits
 from balancer.simulation.machines import Phase
+from balancer.store.marks import IdentityProof, ProofMethod
 from balancer.store.power_tests import TestResult
 from tests.stability.town import Town, rules
 
@@ -131,6 +132,71 @@ def test_a_bmc_that_reports_no_guid_is_tried_by_a_person_first(tmp_path: Path) -
     assert there.world.casualties == []
     quarantine = there.site.acting.store.marks.of("h3").quarantine
     assert quarantine is not None and "is not proven to be its own" in quarantine.why
+
+
+def tried_once(there: Town) -> Town:
+    """Each BMC was seen to be its host's own by watching, since none reports a GUID."""
+    for name, switch in there.site.acting.switches.items():
+        uuid = there.site.acting.platform.host_uuid(name)
+        proof = IdentityProof(EVENING - MONTHS, ProofMethod.WITNESSED, switch.address, None, uuid)
+        there.site.acting.store.marks.prove_identity(name, proof)
+    return there
+
+
+def test_bmcs_that_were_tried_once_are_tested_by_themselves(tmp_path: Path) -> None:
+    there = tried_once(town(tmp_path, bmc_has_guid=False))
+    there.live(5 * 60)
+    assert proven(there) == ["h3", "h1", "h2"]
+
+
+def test_a_host_that_another_goes_down_with_leaves_the_scheme_and_all_are_brought_back(tmp_path: Path) -> None:
+    """The cables of h3 and h2 were exchanged since, and nothing but watching can tell."""
+    there = tried_once(town(tmp_path, bmc_has_guid=False))
+    there.world.swap_bmcs("h3", "h2")
+    until(there, "h2", Phase.SHUTTING_DOWN)
+    (runner,) = there.site.runners
+    there.act_until(there.clock.now() + timedelta(minutes=30))
+    store = there.site.acting.store
+    marks, test = store.marks.of("h3"), store.power_tests.all()["h3"]
+    assert test.result is TestResult.FAILED
+    assert test.words == "h2 went silent while h3 was tested; is simulated:h3 the BMC of h2?"
+    assert marks.quarantine is not None and marks.quarantine.why == test.words and marks.cordon is not None
+    assert [outcome.step.action for outcome in runner.report().outcomes if outcome.alarm] == [Action.POWER_OFF]
+    assert all(there.is_up(name) for name in RACK)
+    assert "h3" not in proven(there)
+
+
+def test_another_that_goes_while_the_host_comes_back_is_no_proof_either(tmp_path: Path) -> None:
+    there = town(tmp_path)
+    until(there, "h3", Phase.BOOTING)
+    there.world.make_unreachable("h2")
+    there.act_until(there.clock.now() + timedelta(minutes=30))
+    store = there.site.acting.store
+    assert store.power_tests.all()["h3"].result is TestResult.FAILED
+    quarantine = store.marks.of("h3").quarantine
+    assert quarantine is not None and quarantine.why.startswith("h2 went silent while h3 was tested")
+    assert "h3" not in proven(there)
+    assert "h2 did not return within the deadline" in store.power_tests.all()["h3"].words and there.is_up("h3")
+
+
+def test_another_that_was_put_to_sleep_meanwhile_is_no_reason_to_doubt(tmp_path: Path) -> None:
+    there = town(tmp_path, homes={**RACK, "h4": []})
+    until(there, "h3", Phase.BOOTING)
+    there.put_to_sleep("h4")
+    there.act_until(there.clock.now() + timedelta(minutes=30))
+    assert proven(there) == ["h3"]
+
+
+def test_the_power_is_not_cut_in_a_test_whatever_the_policy_says(tmp_path: Path) -> None:
+    """The exchanged BMC is of a host that does not obey a soft shutdown: to cut its power would kill its guests."""
+    there = tried_once(town(tmp_path, bmc_has_guid=False))
+    there.policy = there.policy.model_copy(update={"power": there.policy.power.model_copy(update={"hard_off": True})})
+    there.world.swap_bmcs("h3", "h2")
+    there.world.refuse_soft_shutdown("h2")
+    there.live(60)
+    assert there.world.casualties == []
+    quarantine = there.site.acting.store.marks.of("h3").quarantine
+    assert quarantine is not None and "was still on after 5 min" in quarantine.why
 
 
 def until(there: Town, host: str, phase: Phase) -> None:
