@@ -13,7 +13,7 @@ from balancer.clock import WallClock
 from balancer.domain.plan import Action, Step
 from balancer.execution import Outcome, Result
 from balancer.policy import WatchedPolicy
-from balancer.service import Service, _every
+from balancer.service import Service
 from tests.stability.town import Town, rules
 
 AN_HOUR = 3600.0
@@ -35,16 +35,17 @@ def test_a_wake_that_failed_begins_a_cycle_while_the_rest_of_its_plan_goes_on(
     policy.write_text("schema: balancer.policy/1\n")
     service = Service(town.site, WatchedPolicy(policy, "town"), tmp_path, lease_seconds=60.0)
     seen: list[float] = []
-    service._cycles = _every(AN_HOUR, lambda: seen.append(time.monotonic()))
+    service._rhythm.begin(lambda: seen.append(time.monotonic()), AN_HOUR)
     try:
         _wait_for(lambda: len(seen) == 1)
         now = WallClock().now()
-        service._see_to_another(Outcome(Step(id="s", action=action, host="h1"), result, "", now, now - timedelta(1)))
+        outcome = Outcome(Step(id="s", action=action, host="h1"), result, "", now, now - timedelta(1))
+        service._carrying.see_to_another(outcome)
         _wait_for(lambda: len(seen) >= looks)
         time.sleep(0.3)
         assert len(seen) == looks
     finally:
-        service._cycles.shutdown(wait=True)
+        service._rhythm.end()
 
 
 def _wait_for(what: Callable[[], bool]) -> None:

@@ -16,7 +16,8 @@ from balancer.cycle import Cycle, run_cycle
 from balancer.domain.cluster import Doubt
 from balancer.domain.plan import Action
 from balancer.policy import Policy, WatchedPolicy
-from balancer.service import WATCH, Service, _every, _watch
+from balancer.service import Service
+from balancer.service.rhythm import WATCH
 from balancer.simulation.machines import LoadCurve
 from balancer.stability.lookout import SECONDS_UNTIL_A_SECOND_GLANCE, Lookout
 from balancer.stability.surge import outlook
@@ -186,8 +187,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     made._lookout = Lookout().after_look(town.site.look(), Policy(), True, WallClock().now())
     town.site.acting = replace(town.site.acting, platform=Glancing())  # type: ignore[arg-type]
     yield made
-    if made._cycles is not None:
-        made._cycles.shutdown(wait=True)
+    made._rhythm.end()
 
 
 def glancing(service: Service) -> Glancing:
@@ -199,27 +199,27 @@ def glancing(service: Service) -> Glancing:
 def test_the_service_looks_at_once_after_two_glances_in_a_row(service: Service) -> None:
     """In real time: both intervals are an hour, so what happens within seconds was brought forward."""
     seen: list[float] = []
-    service._lead()
-    service._cycles = _every(3600.0, lambda: seen.append(time.monotonic()))
-    _watch(service._cycles, service._glance, 3600.0)
+    service._standing.lead()
+    service._rhythm.begin(lambda: seen.append(time.monotonic()), 3600.0)
+    service._rhythm.watch(service._glance, 3600.0)
     _wait_for(lambda: len(seen) == 1)
-    service._begin_in(0, WATCH)
+    service._rhythm.begin_in(0, WATCH)
     _wait_for(lambda: len(seen) == 2)
     assert glancing(service).glances == 2 and glancing(service).is_compared
-    _watch(service._cycles, service._glance, 0.0)
-    assert service._cycles.get_job(WATCH) is None
+    service._rhythm.watch(service._glance, 0.0)
+    assert not service._rhythm.has(WATCH)
 
 
 def test_who_does_not_act_glances_at_nothing(service: Service) -> None:
     service._glance()
     assert glancing(service).glances == 0
-    service._lead()
+    service._standing.lead()
     service._glance()
     assert glancing(service).glances == 1
 
 
 def test_a_glance_does_not_wait_for_a_look_that_is_under_way(service: Service) -> None:
-    service._lead()
+    service._standing.lead()
     with service._one_cycle:
         service._glance()
     assert glancing(service).glances == 0
