@@ -21,6 +21,7 @@ th:first-child,td:first-child{text-align:left;padding-left:0}thead th{font-weigh
 td:first-child{white-space:nowrap}
 
 .worded th:last-child,.worded td:last-child{text-align:left;min-width:18rem}
+.steps :is(th,td):nth-child(3),.ways :is(th,td):nth-child(2){text-align:left}
 tr.chosen{background:var(--wash)}tr.chosen td:first-child::before{content:"\\2192\\00a0"}
 figure{margin:1.6rem 0;display:grid;grid-template-columns:3.4rem 1fr;row-gap:.2rem}
 figcaption,.keys,.below{grid-column:1/-1}figcaption{font-weight:600}

@@ -45,13 +45,16 @@ def plan_page(plan: Plan, cluster: Cluster) -> str:
             *(
                 [
                     heading("Who goes where"),
-                    table(["from", "to", "guests"], [[*way, str(n)] for way, n in flows.items()]),
+                    table(["from", "to", "guests"], [[*way, str(n)] for way, n in flows.items()], kind="ways"),
                 ]
                 if flows
                 else []
             ),
             *(
-                [heading("Steps"), table(["step", "wave", "what", "time", "memory", "because"], steps, kind="worded")]
+                [
+                    heading("Steps"),
+                    table(["step", "wave", "what", "time", "memory", "because"], steps, kind="worded steps"),
+                ]
                 if steps
                 else []
             ),
