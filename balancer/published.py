@@ -26,6 +26,7 @@ class Published:
 
     policy: the one in force then; loaded: the files that it came from
     shares: the CPU share of each host in the last cycles, the oldest first; None: it slept
+    took_seconds: from the look to the proven plan; None where nobody measured it
     """
 
     number: int
@@ -35,6 +36,7 @@ class Published:
     loaded: Loaded
     policy_path: Path | None = None
     shares: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    took_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ class Board:
 
     # -- the service writes
 
-    def publish(self, cycle: Cycle, policy: Policy, loaded: Loaded, path: Path | None) -> None:
+    def publish(
+        self, cycle: Cycle, policy: Policy, loaded: Loaded, path: Path | None, took_seconds: float | None = None
+    ) -> None:
         """Let others read what a cycle found."""
         for host in cycle.seen.hosts:
             share = cycle.seen.utilisation(host, CPU) if host.is_on else None
@@ -92,7 +96,8 @@ class Board:
         shares = {host.name: tuple(self._shares[host.name]) for host in cycle.seen.hosts}
         with self._changed:
             self._number += 1
-            self._latest = Published(self._number, cycle.seen.taken_at, cycle, policy, loaded, path, shares)
+            at = cycle.seen.taken_at
+            self._latest = Published(self._number, at, cycle, policy, loaded, path, shares, took_seconds)
             self._changed.notify_all()
 
     def tell(self, role: str, trouble: str, refused: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ takes over once the leader has given up the right to act or has let it run out.
 from __future__ import annotations
 
 import signal
+import time
 from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -139,11 +140,13 @@ class Service:
                 acts = policy.mode is Mode.ACT and self._standing.leads
                 if acts:
                     settle(self._site, self._in_force)
+                began = time.monotonic()
                 cycle = run_cycle(self._site, policy)
+                took_seconds = time.monotonic() - began
                 found_work, now = cycle.safe is not None, self._site.clock.now()
                 self._lookout = self._lookout.after_look(cycle.seen, policy, found_work, now)
                 self._answer(cycle, policy.mode, acts)
-                self.show(cycle, policy)
+                self.show(cycle, policy, took_seconds)
             except BalancerError as failed:
                 log.error("cycle failed, the next one tries again", cause=str(failed))
                 self._write_health(f"cycle failed: {failed}", is_well=False)
@@ -174,12 +177,12 @@ class Service:
         if not self._site.stands_by:
             self._site.acting.store.proposals.propose(plan, self._site.clock.now())
 
-    def show(self, cycle: Cycle, policy: Policy) -> None:
+    def show(self, cycle: Cycle, policy: Policy, took_seconds: float | None = None) -> None:
         """Let pages and API read what a cycle found, and keep it to be searched and replayed.
 
         What cannot be kept fails no cycle.
         """
-        self.board.publish(cycle, policy, self._watched.loaded, self._watched.path)
+        self.board.publish(cycle, policy, self._watched.loaded, self._watched.path, took_seconds)
         if self._site.stands_by:
             return
         try:

@@ -19,11 +19,12 @@ from starlette.types import ASGIApp
 from balancer import __version__
 from balancer.actions import NotThere, TooLate
 from balancer.errors import BalancerError, InputError
-from balancer.web import api, pages
+from balancer.web import api, metrics, pages
 from balancer.web.door import Busy, Door, NotYet
 from balancer.web.guarding import PROBLEM, Guard
 from balancer.web.identity import Doorkeeper, Forbidden, TooManyTries, Unknown
 from balancer.web.looks import STATIC, Looks
+from balancer.web.metrics import METRICS_PATH
 
 log = structlog.get_logger()
 
@@ -61,6 +62,7 @@ def make_app(door: Door, hosts: frozenset[str], is_tls: bool = False) -> ASGIApp
     app.state.doorkeeper = Doorkeeper(door.store, door.settings, door.is_open_to_all)
     app.include_router(api.router(door))
     app.include_router(pages.router(door, looks))
+    app.include_router(metrics.router(door))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _answer_failures(app, looks)
     return cast(ASGIApp, Guard(app, hosts, is_tls))
@@ -72,7 +74,7 @@ def _id_of(route: APIRoute) -> str:
 
 def _answer_failures(app: FastAPI, looks: Looks) -> None:
     def answer(status: int, request: Request, said: str) -> Response:
-        if request.url.path.startswith("/api/"):
+        if request.url.path.startswith(("/api/", METRICS_PATH)):
             facts = {"type": "about:blank", "title": said.partition(":")[0][:120], "status": status, "detail": said}
             return JSONResponse(facts, status, headers=_headers(status), media_type=PROBLEM)
         if status == 401 and request.method == "GET" and not request.headers.get("hx-request"):
