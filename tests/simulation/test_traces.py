@@ -73,6 +73,24 @@ def test_the_hour_that_comes_twice_is_told_apart_by_its_zone(tmp_path: Path) -> 
     assert bare.needs[0, 0] == 2
 
 
+def test_the_hour_that_never_was_is_a_gap_unless_zones_say_otherwise(tmp_path: Path) -> None:
+    zoned = csv(tmp_path, *(f"2026-03-29T{at},a,1,4,1024" for at in ("01:55:00+01:00", "03:00:00+02:00")))
+    assert zoned.needs[:, 0].tolist() == [1, 1]
+    assert odd(zoned) == set()
+    ticks = (("01:45", 1), ("01:50", 1), ("01:55", 1), ("03:00", 2), ("03:05", 2))
+    bare = csv(tmp_path, *(f"2026-03-29T{at}:00,a,{c},4,1024" for at, c in ticks))
+    assert odd(bare) == {(Odd.GAP, "a")}
+    assert (bare.needs[0, 0], bare.needs[-1, 0]) == (1, 2)
+
+
+def test_a_counter_that_began_anew_leaves_a_named_gap_and_no_load(tmp_path: Path) -> None:
+    """What exports a counter's steps as a rate gives a fall below nothing where the counter begins anew."""
+    needs = ("1", "1", "-86400", "1", "1")
+    trace = csv(tmp_path, *(f"2026-03-02T00:{5 * n + 5:02}:00Z,a,{need},4,1024" for n, need in enumerate(needs)))
+    assert odd(trace) == {(Odd.NEGATIVE, "a"), (Odd.GAP, "a")}
+    assert trace.needs[:, 0].tolist() == [1] * 5
+
+
 def test_zeros_all_day_are_named(tmp_path: Path) -> None:
     trace = csv(tmp_path, *(f"2026-03-02T00:{m:02}:00Z,a,0,4,1024" for m in (5, 10)))
     assert odd(trace) == {(Odd.ALL_ZERO, "a")}
