@@ -11,8 +11,9 @@ run: $(VENV)/.for-use
 	$(BIN)/balancer run
 
 # On a crowded machine an emulated guest may stand still after a migration, once in some hundred: a lab test may try twice,
-# and says so (`RERUN`). Two labs side by side, since most of a lab's time is waiting; the idle one takes tests of the other.
-LAB_TESTS := $(BIN)/pytest -q --reruns 1 --durations=10 --numprocesses 2 --dist worksteal
+# and says so (`RERUN`). Two labs side by side, since most of a lab's time is waiting; whole files,
+# since the stories share hosts whose power is proven, which takes minutes.
+LAB_TESTS := $(BIN)/pytest -q --reruns 1 --durations=10 --numprocesses 2 --dist loadfile
 
 # As many processes as there are cores, each with whole files, since some of these share a server.
 FAST_TESTS := $(BIN)/pytest -q --numprocesses auto --dist loadfile
