@@ -45,7 +45,17 @@ PORTS = {each["name"] for each in CONTAINER["ports"]}
     "manifest", [*MANIFESTS, *SECRETS], ids=lambda each: f"{each['kind']}-{each['metadata']['name']}"
 )
 def test_kubernetes_knows_each_key(manifest: Manifest) -> None:
-    kubernetes_validate.validate(manifest, VERSION, strict=True)
+    assert _faults(manifest) == ""
+    assert "replicaz" in _faults({**manifest, "replicaz": 1})
+
+
+def _faults(manifest: Manifest) -> str:
+    """Return what Kubernetes would refuse in a manifest; empty where it takes it."""
+    try:
+        kubernetes_validate.validate(manifest, VERSION, strict=True)
+    except kubernetes_validate.ValidationError as refused:
+        return str(refused.message)
+    return ""
 
 
 def test_the_pod_meets_the_restricted_standard_and_writes_to_volumes_alone() -> None:
