@@ -8,6 +8,7 @@ from pathlib import Path
 
 from balancer.doctor.base import Examined, Finding, Standing
 from balancer.domain.site_file import SiteFile
+from balancer.domain.units import count_of
 from balancer.errors import SiteError
 from balancer.formats import read
 from balancer.policy import load
@@ -37,7 +38,7 @@ def site_file(world: Examined) -> Iterator[Finding]:
         return
     site = read(world.settings.site, SiteFile)
     sleepers = sum(host.may_sleep for host in site.hosts)
-    yield Finding(Standing.OK, f"{site.cluster}: {len(site.hosts)} hosts, of which {sleepers} may sleep")
+    yield Finding(Standing.OK, f"{site.cluster}: {count_of(len(site.hosts), 'host')}, of which {sleepers} may sleep")
 
 
 def policy(world: Examined) -> Iterator[Finding]:
