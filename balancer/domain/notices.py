@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
@@ -46,8 +46,10 @@ ClockTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$
 
 
 def _a_time_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"is {name!r}, not a time zone; write an IANA name such as Europe/Rome")
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError(f"is {name!r}, not a time zone; write an IANA name such as Europe/Rome") from None
     return name
 
 
