@@ -1,4 +1,4 @@
-"""What is written down arrives, once; a target that fails or hangs costs a warning a while, and nobody anything else."""
+"""What is written down arrives, once; a target that fails or hangs costs one warning a while, and nobody anything."""
 
 from __future__ import annotations
 
