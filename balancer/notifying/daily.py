@@ -15,7 +15,7 @@ from balancer.solving.workers import Child, Overran
 from balancer.summing_up import day_summary
 
 Summed = Callable[[date, datetime], tuple[str, str]]
-"""Sums a day up: title and Markdown."""
+"""Sums a day up: title and text."""
 
 LONGEST_SECONDS = 900.0
 

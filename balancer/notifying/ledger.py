@@ -32,7 +32,6 @@ class News:
     title: str
     body: str = ""
     since: datetime | None = None
-    is_markdown: bool = False
 
 
 def news(
@@ -62,7 +61,7 @@ def _present(row: Told | None, matter: Matter, now: datetime, rules: Notify) -> 
     if stage is None:
         return row, []
     row = replace(row, severity=matter.severity, likeness=matter.likeness, title=matter.title, told_at=now)
-    told = News(stage, matter.kind, matter.severity, matter.title, matter.body, row.since, matter.is_markdown)
+    told = News(stage, matter.kind, matter.severity, matter.title, matter.body, row.since)
     return row, [told]
 
 

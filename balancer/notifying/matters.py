@@ -76,7 +76,6 @@ class Matter:
     body: str
     likeness: str = ""
     ends: bool = True
-    is_markdown: bool = False
 
     @property
     def key(self) -> tuple[Kind, str]:
@@ -193,7 +192,7 @@ def _is_told_of_its_host(outcome: Outcome) -> bool:
 
 def _summary(facts: Facts) -> Iterator[Matter]:
     if (said := facts.summary) is not None:
-        yield Matter(Kind.DAILY_SUMMARY, said.day, Severity.INFO, said.title, said.body, ends=False, is_markdown=True)
+        yield Matter(Kind.DAILY_SUMMARY, said.day, Severity.INFO, said.title, said.body, ends=False)
 
 
 def _short(lines: Collection[str]) -> list[str]:

@@ -73,12 +73,11 @@ def _hand_over(plugin: NotifyBase, message: Message) -> bool:
         Severity.WARNING: NotifyType.WARNING,
         Severity.CRITICAL: NotifyType.FAILURE,
     }
-    written_in = NotifyFormat.MARKDOWN if message.is_markdown else NotifyFormat.TEXT
     everything = Apprise(asset=plugin.asset)
     everything.add(plugin)
     return bool(
         everything.notify(
-            title=message.title, body=message.body, notify_type=kinds[message.severity], body_format=written_in
+            title=message.title, body=message.body, notify_type=kinds[message.severity], body_format=NotifyFormat.TEXT
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,9 @@ from balancer.store.notices import Letter
 
 MOST_LINES = 30  # of a digest
 LONGEST_BODY = 300  # characters of one thing in a digest
+# Chats call everybody for `@all` or `<!channel>`, and draw links and tags; names of guests are their owners' choice.
+_MARKUP = re.compile(r"@|<(?=[!@#&/?a-zA-Z])|\](?=\()")
+_NOTHING = "\u2060"  # a word joiner: not seen, and no part of any markup
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,6 @@ class Message:
     title: str
     body: str
     severity: Severity | None
-    is_markdown: bool = False
 
 
 def letters(said: Sequence[News], rules: Notify, now: datetime) -> tuple[Letter, ...]:
@@ -39,7 +42,7 @@ def letters(said: Sequence[News], rules: Notify, now: datetime) -> tuple[Letter,
 
 def _letter(target: Target, each: News, now: datetime) -> Letter:
     is_over = each.stage is Stage.OVER
-    return Letter(target.name, now, each.kind, each.severity, *_words(each, now), is_over, each.is_markdown)
+    return Letter(target.name, now, each.kind, each.severity, *_words(each, now), is_over)
 
 
 def _words(each: News, now: datetime) -> tuple[str, str]:
@@ -70,15 +73,19 @@ def message(waiting: Sequence[Letter], cluster: str, rules: Notify) -> Message:
     link = f"\n\n{rules.link}" if rules.link else ""
     if len(waiting) == 1:
         only = waiting[0]
-        severity = None if only.is_over else only.severity
         title = only.title if only.kind is Kind.DAILY_SUMMARY else f"{cluster}: {only.title}"
-        return Message(title, only.body + link, severity, only.is_markdown)
+        return Message(harmless(title), harmless(only.body) + link, None if only.is_over else only.severity)
     open_ones = [letter.severity for letter in waiting if not letter.is_over]
     severity = max(open_ones, key=lambda each: each.rank, default=None)
     lines = list(_lines(waiting, ZoneInfo(rules.time_zone)))
     more = len(lines) - MOST_LINES
     told = [*lines[:MOST_LINES], f"and {more} more"] if more > 0 else lines
-    return Message(f"{cluster}: {len(waiting)} messages", "\n".join(told) + link, severity)
+    return Message(harmless(f"{cluster}: {len(waiting)} messages"), harmless("\n".join(told)) + link, severity)
+
+
+def harmless(words: str) -> str:
+    """Return words in which nothing calls anybody, and nothing is a link or a tag, wherever they are shown."""
+    return _MARKUP.sub(lambda found: found[0] + _NOTHING, words)
 
 
 def _lines(waiting: Sequence[Letter], zone: ZoneInfo) -> Iterator[str]:

@@ -51,7 +51,6 @@ class Letter:
     title: str
     body: str
     is_over: bool = False
-    is_markdown: bool = False
     id: int = 0
 
 

@@ -392,6 +392,5 @@ letters = Table(
     Column("title", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("is_over", Boolean, nullable=False),
-    Column("is_markdown", Boolean, nullable=False),
     Column("taken_until", Moment),
 )

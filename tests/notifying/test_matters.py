@@ -146,8 +146,8 @@ def test_trouble_with_cycles_and_with_a_policy_file() -> None:
 
 
 def test_a_summary_is_for_its_day() -> None:
-    told = only(summary=Summary("2026-11-22", "lab on Sunday", "**Done**"))
-    assert (told.subject, told.title, told.is_markdown, told.ends) == ("2026-11-22", "lab on Sunday", True, False)
+    told = only(summary=Summary("2026-11-22", "lab on Sunday", "Done"))
+    assert (told.subject, told.title, told.body, told.ends) == ("2026-11-22", "lab on Sunday", "Done", False)
 
 
 def test_what_matters_most_comes_first() -> None:

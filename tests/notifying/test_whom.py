@@ -143,6 +143,15 @@ def test_a_long_digest_says_what_matters_most_and_how_much_more_there_is() -> No
     assert len(said.splitlines()) == 31
 
 
+def test_the_name_of_a_guest_calls_nobody_and_draws_nothing() -> None:
+    hostile = "<!channel> @all <img src=x> [look](https://evil.example) a < b"
+    for some in ([letter(title=hostile, body=hostile)], [letter(title=hostile), letter(body=hostile)]):
+        said = message(some, "prod", rules(link="https://balancer.example/@ops"))
+        shown = said.title + said.body.partition("https://balancer.example")[0]
+        assert not any(markup in shown for markup in ("<!", "@all", "<img", "](", "@everyone"))
+        assert "a < b" in shown and said.body.endswith("https://balancer.example/@ops")
+
+
 @pytest.mark.parametrize(
     ("said", "complaint"),
     [
