@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -131,12 +132,20 @@ def _trouble(facts: Facts) -> Iterator[Matter]:
 
 
 def _doubts(facts: Facts) -> Iterator[Matter]:
+    guests = [doubt for doubt in facts.doubts if doubt.subject.startswith("vm:")]
     for doubt in facts.doubts:
-        what = doubt.kind.replace("_", " ")
-        name = doubt.subject.partition(":")[2]
-        detail = f"{name}: {doubt.detail or what}. It is frozen, and no host is put to sleep."
-        title = f"{name} is in doubt: {what}"
-        yield Matter(Kind.DOUBTS, f"{doubt.subject} {doubt.kind}", Severity.WARNING, title, detail)
+        if doubt not in guests:
+            what = doubt.kind.replace("_", " ")
+            title = f"{_name(doubt)} is in doubt: {what}"
+            body = f"{_capital(doubt.detail or what)}. It is frozen, and no host is put to sleep."
+            yield Matter(Kind.DOUBTS, f"{doubt.subject} {doubt.kind}", Severity.WARNING, title, body)
+    if guests:
+        # Together: where a server of metrics is gone there are thousands, and one message each would say less.
+        names = sorted({_name(doubt) for doubt in guests})
+        lines = _short([f"{_name(doubt)}: {doubt.detail or doubt.kind}" for doubt in guests])
+        body = "\n".join(["They are frozen, and no host is put to sleep.", *lines])
+        title = f"{count_of(len(names), 'guest')} in doubt"
+        yield Matter(Kind.DOUBTS, "guests", Severity.WARNING, title, body, likeness=_digest_of(names))
     for entry in facts.open:
         if entry.state is EntryState.UNKNOWN:
             title, body = (
@@ -144,6 +153,14 @@ def _doubts(facts: Facts) -> Iterator[Matter]:
                 f"{entry}: {entry.detail}\nWhat it touches is frozen.",
             )
             yield Matter(Kind.DOUBTS, f"step:{entry.id}", Severity.CRITICAL, title, body)
+
+
+def _name(doubt: Doubt) -> str:
+    return doubt.subject.partition(":")[2]
+
+
+def _digest_of(names: Collection[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def _waiting_plan(facts: Facts) -> Iterator[Matter]:

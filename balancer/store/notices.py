@@ -78,15 +78,12 @@ class Notices:
         with self._database.writing("write down what is told") as connection:
             known = _told_in(connection)
             later, new = decide(known)
-            for key, old in known.items():
-                if later.get(key) != old:
-                    here = (told.c.kind == key[0]) & (told.c.subject == key[1])
-                    connection.execute(delete(told).where(here))
-            for key, row in later.items():
-                if known.get(key) != row:
-                    connection.execute(insert(told).values(**vars(row)))
-            for letter in new:
-                connection.execute(insert(letters).values(**_columns(letter)))
+            for key in (key for key, row in known.items() if later.get(key) != row):
+                connection.execute(delete(told).where((told.c.kind == key[0]) & (told.c.subject == key[1])))
+            if rows := [vars(row) for key, row in later.items() if known.get(key) != row]:
+                connection.execute(insert(told), rows)
+            if new:
+                connection.execute(insert(letters), list(map(_columns, new)))
             _make_room(connection, {letter.target for letter in new})
 
     def waiting(self, target: str) -> tuple[Letter, ...]:

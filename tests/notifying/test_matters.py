@@ -85,8 +85,17 @@ def test_too_many_failures_are_told_and_a_pause_that_somebody_made_is_not() -> N
 def test_doubts_are_told_each_and_what_ticks_is_no_change() -> None:
     doubts = [Doubt(subject="host:h7", kind="stale", detail=f"last seen {minutes} min ago") for minutes in (4, 5)]
     first, later = (only(doubts=(doubt,)) for doubt in doubts)
-    assert first.title == "h7 is in doubt: stale" and "last seen 4 min ago" in first.body
+    assert first.title == "h7 is in doubt: stale" and first.body.startswith("Last seen 4 min ago. It is frozen")
     assert (first.key, first.likeness) == (later.key, later.likeness)
+
+
+def test_guests_in_doubt_are_told_together_and_another_one_is_a_change() -> None:
+    doubts = tuple(Doubt(subject=f"vm:g{number}", kind="missing", detail="no reading") for number in range(3000))
+    told = only(doubts=doubts)
+    assert told.title == "3000 guests in doubt" and "- g0: no reading" in told.body
+    assert len(told.body.splitlines()) == 22
+    assert only(doubts=doubts[:1]).title == "1 guest in doubt"
+    assert told.likeness == only(doubts=doubts[::-1]).likeness != only(doubts=doubts[1:]).likeness
 
 
 def test_a_step_whose_end_nobody_knows_is_grave_and_one_under_way_is_nothing() -> None:
