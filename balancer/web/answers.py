@@ -10,6 +10,7 @@ from typing import Any
 
 from balancer.actions import NotThere
 from balancer.cycle import think
+from balancer.domain.cluster import Cluster
 from balancer.domain.comparison import Comparison
 from balancer.domain.explanation import Explanation
 from balancer.domain.host import Host
@@ -18,6 +19,7 @@ from balancer.domain.vm import Vm
 from balancer.errors import Fault, HistoryError
 from balancer.planning.checking import remarks
 from balancer.planning.comparing import compare
+from balancer.planning.conflicts import with_places
 from balancer.planning.explaining import explain_vm
 from balancer.planning.explaining_hosts import explain_host
 from balancer.policy.loading import load_as_if
@@ -26,6 +28,7 @@ from balancer.policy.places import places_of
 from balancer.policy.ready import ready_policy
 from balancer.policy.showing import effective_yaml
 from balancer.published import Published
+from balancer.reporting.plan_files import FileFormat, plan_file
 from balancer.reporting.power import HostPower
 from balancer.reporting.sentences import plan_sentence
 from balancer.saved import SavedCycle
@@ -108,6 +111,25 @@ def open_proposal(door: Door) -> Proposal | None:
     """Return the newest plan that somebody may decide on; None where there is none, or the last cycle wants nothing."""
     newest = door.store.proposals.latest(1)
     return newest[0] if newest and newest[0].is_open(door.now) else None
+
+
+def plan_as_file(door: Door, plan_id: str, format: FileFormat) -> tuple[str, str]:
+    """Return the name and the text of a plan's file: of the last one (`last`), or of one that is kept."""
+    plan, seen = _plan_and_cluster(door, plan_id, format)
+    return f"plan-{plan.taken_at:%Y%m%d-%H%M%S}-{plan.id[:8]}.{format.ending}", plan_file(plan, seen, format)
+
+
+def _plan_and_cluster(door: Door, plan_id: str, format: FileFormat) -> tuple[Plan, Cluster]:
+    known = door.published
+    if plan_id in {"last", known.cycle.plan.id}:
+        return with_places(known.cycle.plan, places_of(known.loaded).of), known.cycle.seen
+    whole = door.chronicle.saved(plan_id)
+    if whole is not None:
+        return whole.plan, whole.snapshot
+    plan = proposal(door, plan_id).plan
+    if format in {FileFormat.HTML, FileFormat.MARKDOWN}:
+        raise NotThere([Fault(plan_id, "the cluster that it was made for is not kept any more", "take json or csv")])
+    return plan, known.cycle.seen
 
 
 def runs(door: Door) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ from balancer import accounting
 from balancer.actions import TooLate
 from balancer.domain.plan import Plan
 from balancer.errors import Fault
+from balancer.reporting.pages.tiles import tile_of
+from balancer.reporting.plan_files import FileFormat
 from balancer.store.proposals import Proposal
 from balancer.store.tokens import Role
 from balancer.web import answers, views
@@ -126,7 +128,7 @@ def router(door: Door) -> APIRouter:  # noqa: PLR0915 - a list of answers, a par
     @api.get("/hosts", summary="All hosts")
     def hosts(request: Request, response: Response, _: Visitor = viewer) -> Any:
         seen = door.published.cycle.seen
-        tiles = [views.tile_of(seen, host, door.published.shares.get(host.name, ())) for host in seen.hosts]
+        tiles = [tile_of(seen, host, door.published.shares.get(host.name, ())) for host in seen.hosts]
         return tagged(request, response, [asdict(tile) for tile in tiles])
 
     @api.get("/hosts/{name}", summary="One host")
@@ -172,6 +174,12 @@ def router(door: Door) -> APIRouter:  # noqa: PLR0915 - a list of answers, a par
     @api.get("/plan", summary="The last plan (balancer.plan/1)")
     def plan(request: Request, response: Response, _: Visitor = viewer) -> Any:
         return tagged(request, response, plain(door.published.cycle.plan))
+
+    @api.get("/plans/{plan_id}/file", summary="A plan as a file: html, markdown, csv or json; `last` is the last one")
+    def plan_file(plan_id: Name, format: FileFormat = FileFormat.JSON, _: Visitor = viewer) -> Response:
+        name, text = answers.plan_as_file(door, plan_id, format)
+        named = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(text, media_type=format.media_type, headers=named)
 
     @api.get("/proposals", summary="Plans that people were asked about, newest first")
     def proposals(_: Visitor = viewer) -> Any:

@@ -63,7 +63,9 @@ def make_app(door: Door, hosts: frozenset[str], is_tls: bool = False) -> ASGIApp
     app.include_router(api.router(door))
     app.include_router(pages.router(door, looks))
     app.include_router(metrics.router(door))
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount(
+        "/static", StaticFiles(directory=STATIC, packages=[("balancer.reporting.pages", "static")]), name="static"
+    )
     _answer_failures(app, looks)
     return cast(ASGIApp, Guard(app, hosts, is_tls))
 

@@ -12,6 +12,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from balancer import accounting
 from balancer.errors import Fault, InputError
+from balancer.reporting.left_alone import left_alone
+from balancer.reporting.pages.flows import flows
+from balancer.reporting.pages.tiles import before_and_after, tile_of, tiles_of
 from balancer.reporting.sentences import gap_sentence, plan_sentence
 from balancer.store.tokens import Role
 from balancer.web import answers, views
@@ -72,7 +75,7 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
             "overview.html",
             request,
             visitor,
-            racks=views.tiles_of(known.cycle.seen, known.shares),
+            racks=tiles_of(known.cycle.seen, known.shares),
             totals=views.totals_of(known.cycle.seen),
             plan=known.cycle.plan,
             doubts=known.cycle.seen.doubts,
@@ -83,9 +86,7 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
     @pages.get("/hosts")
     def hosts(request: Request, visitor: Visitor = viewer) -> Response:
         known = door.published
-        tiles = [
-            views.tile_of(known.cycle.seen, host, known.shares.get(host.name, ())) for host in known.cycle.seen.hosts
-        ]
+        tiles = [tile_of(known.cycle.seen, host, known.shares.get(host.name, ())) for host in known.cycle.seen.hosts]
         return page("hosts.html", request, visitor, tiles=tiles)
 
     @pages.get("/hosts/{name:path}/why")
@@ -101,7 +102,7 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
             request,
             visitor,
             host=found,
-            tile=views.tile_of(known.cycle.seen, found, known.shares.get(name, ())),
+            tile=tile_of(known.cycle.seen, found, known.shares.get(name, ())),
             watts=known.cycle.seen.watts_of(found),
             guests=views.page_of(views.find_guests(known, sort="cores", host=name), 1, 200),
             drain=door.store.drains.all().get(name),
@@ -147,7 +148,6 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
 
     def _plan_page(request: Request, visitor: Visitor, plan: Any, proposal: Any) -> Response:
         seen = door.published.cycle.seen
-        both = views.before_and_after(plan, seen)
         return page(
             "plan.html",
             request,
@@ -158,9 +158,9 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
             earlier=door.store.proposals.latest(8),
             sentence=plan_sentence(plan),
             gap=gap_sentence(plan.summary),
-            both=both,
-            flows=json.dumps(views.flows_of(plan)),
-            left=views.left_alone(plan),
+            both=before_and_after(plan, seen),
+            flows=flows(plan),
+            left=left_alone(plan),
         )
 
     @pages.post("/plans/{plan_id}/{answer}")
@@ -290,7 +290,7 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
         line, whole = door.store.cycles.of(plan_id), door.chronicle.saved(plan_id)
         if line is None and whole is None:
             return looks.failure(request, 404, f"{plan_id} is no cycle that is known.")
-        both = views.before_and_after(whole.plan, whole.snapshot) if whole else []
+        both = before_and_after(whole.plan, whole.snapshot) if whole else []
         return page("cycle.html", request, visitor, plan_id=plan_id, line=line, whole=whole, both=both)
 
     @pages.get("/audit")

@@ -58,23 +58,10 @@
         ],
       };
     },
-    flows(data) {
-      const ink = colour("--ink");
-      return {
-        ...common(),
-        legend: undefined,
-        tooltip: { renderMode: "richText", backgroundColor: colour("--card"), borderColor: colour("--line"), textStyle: { color: ink }, formatter: (p) => (p.dataType === "edge" ? `${p.data.source.trim()} → ${p.data.target}: ${p.data.value}` : p.name.trim()) },
-        series: [{
-          type: "sankey", left: 70, right: 70, top: 14, bottom: 14, nodeGap: 10, nodeWidth: 12, draggable: false, emphasis: { focus: "adjacency" },
-          data: data.nodes.map((n) => ({ name: n.name, itemStyle: { color: colour(n.side === "from" ? "--series-2" : "--series-1") }, label: { position: n.side === "from" ? "left" : "right" } })),
-          links: data.links, label: { color: ink, formatter: (p) => p.name.trim() }, lineStyle: { color: "gradient", opacity: 0.22, curveness: 0.5 },
-        }],
-      };
-    },
   };
 
   function show(figure, data) {
-    const points = data.points || data.nodes || data.days || data.at;
+    const points = data.points || data.days || data.at;
     if (!points.length) {
       const empty = document.createElement("p");
       empty.className = "empty";
