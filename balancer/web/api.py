@@ -22,7 +22,7 @@ from balancer.reporting.pages.tiles import tile_of
 from balancer.reporting.plan_files import FileFormat
 from balancer.store.proposals import Proposal
 from balancer.store.tokens import Role
-from balancer.web import answers, views
+from balancer.web import answers, past, views
 from balancer.web.access import role
 from balancer.web.door import Door
 from balancer.web.identity import Visitor
@@ -226,7 +226,7 @@ def router(door: Door) -> APIRouter:  # noqa: PLR0915 - a list of answers, a par
 
     @api.get("/cycles/{plan_id}", summary="One cycle whole (balancer.cycle/1), as long as it is kept")
     def cycle(plan_id: Name, _: Visitor = viewer) -> Any:
-        return plain(answers.saved(door, plan_id))
+        return plain(past.saved(door, plan_id))
 
     @api.get("/audit", summary="Who did what, newest first")
     def audit(
@@ -240,7 +240,7 @@ def router(door: Door) -> APIRouter:  # noqa: PLR0915 - a list of answers, a par
 
     @api.post("/cycles/{plan_id}/replay", summary="Decide a cycle again, and say whether the plan is the same")
     def replay(plan_id: Name, _: Visitor = viewer) -> Any:
-        replayed = answers.replay(door, plan_id)
+        replayed = past.replay(door, plan_id)
         return {"same": replayed.same, "sentence": replayed.sentence, "plan": plain(replayed.plan)}
 
     @api.post("/policy/try", summary="Say what a policy would do now; nothing is saved (balancer.comparison/1)")

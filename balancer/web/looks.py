@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -35,6 +35,11 @@ PAGES = (
 _INSIDE = re.compile(r"/[A-Za-z0-9_.~%/?=&+-]*")
 
 
+def _coded(said: str) -> Markup:
+    """Set what stands in backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(said))))
+
+
 class Looks:
     """Draws pages."""
 
@@ -54,6 +59,7 @@ class Looks:
             "seconds": in_words,
             "memory": memory_in_words,
             "url": lambda name: quote(str(name), safe=""),
+            "coded": _coded,
             "first_up": lambda said: said[:1].upper() + said[1:],
         }
         self._templates.globals |= {

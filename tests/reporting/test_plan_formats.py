@@ -67,10 +67,14 @@ def test_the_page_fetches_nothing() -> None:
     assert not re.search(r"<(img|link|iframe)|\s(src|href)=|url\(|@import|https?://", said)
 
 
+def _ways(plan: Plan) -> list[tuple[str, str, str]]:
+    return [(step.move.source, step.move.target, step.move.vm) for step in plan.moves]
+
+
 def test_the_page_draws_who_goes_where_and_hosts_before_and_after() -> None:
     plan, cluster = planned()
     said = plan_page(plan, cluster)
-    for (source, target), moved in groupby(sorted((s.source, s.target, s.vm) for s in plan.moves), lambda s: s[:2]):
+    for (source, target), moved in groupby(sorted(_ways(plan)), lambda way: way[:2]):
         names = [name for *_, name in moved]
         assert f"<title>{source} → {target}: {count_of(len(names), 'guest')}: {', '.join(names)}</title>" in said
     later = outcome(plan, cluster)

@@ -96,7 +96,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], chosen: int | None
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(
         ('<tr class="chosen">' if place == chosen else "<tr>")
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        + "".join(
+            f'<td data-label="{escape(title)}">{escape(cell)}</td>' for title, cell in zip(head, row, strict=True)
+        )
         + "</tr>"
         for place, row in enumerate(rows)
     )

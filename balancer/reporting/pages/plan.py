@@ -53,7 +53,9 @@ def _steps(plan: Plan) -> str:
         ]
         for step in plan.steps
     ]
-    return table(["step", "wave", "what", "time", "memory", "because"], rows, kind="worded steps") if rows else ""
+    return (
+        table(["step", "wave", "what", "time", "memory", "because"], rows, kind="worded steps stacks") if rows else ""
+    )
 
 
 def _unmet(plan: Plan) -> str:

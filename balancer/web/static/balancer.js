@@ -12,8 +12,8 @@
       animationDuration: 250,
       color: [colour("--series-1"), colour("--series-2"), colour("--series-3")],
       textStyle: { color: soft, fontFamily: "system-ui, sans-serif" },
-      legend: { top: 4, textStyle: { color: soft }, icon: "roundRect", itemWidth: 12, itemHeight: 4 },
-      grid: { left: 8, right: 12, top: 36, bottom: 8, containLabel: true },
+      legend: { bottom: 2, textStyle: { color: soft }, icon: "roundRect", itemWidth: 12, itemHeight: 4 },
+      grid: { left: 8, right: 12, top: 30, bottom: 30, containLabel: true },
       tooltip: { trigger: "axis", renderMode: "richText", backgroundColor: colour("--card"), borderColor: colour("--line"), textStyle: { color: colour("--ink") } },
     };
   }
