@@ -8,12 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from balancer import __version__
 from balancer.domain.units import count_of, in_words, memory_in_words
+from balancer.reporting.pages.page import coded
 from balancer.reporting.pages.tiles import side_by_side, tile
 from balancer.store.tokens import Role
 from balancer.web.door import Door
@@ -35,11 +36,6 @@ PAGES = (
 _INSIDE = re.compile(r"/[A-Za-z0-9_.~%/?=&+-]*")
 
 
-def _coded(said: str) -> Markup:
-    """Set what stands in backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(said))))
-
-
 class Looks:
     """Draws pages."""
 
@@ -59,7 +55,7 @@ class Looks:
             "seconds": in_words,
             "memory": memory_in_words,
             "url": lambda name: quote(str(name), safe=""),
-            "coded": _coded,
+            "coded": lambda said: Markup(coded(said)),
             "first_up": lambda said: said[:1].upper() + said[1:],
         }
         self._templates.globals |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -77,6 +78,11 @@ def page(title: str, parts: Iterable[str]) -> str:
         + "\n".join(parts)
         + f"\n</main><script>{OPENS}</script></body></html>\n"
     )
+
+
+def coded(words: str) -> str:
+    """Return plain words as markup; what stands in backticks is set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
 
 
 def heading(words: str, level: int = 2) -> str:

@@ -9,7 +9,7 @@ from balancer.domain.plan import Plan
 from balancer.domain.units import in_words, memory_in_words
 from balancer.reporting.left_alone import Left, left_alone, unmet_sentence
 from balancer.reporting.pages.flows import flows
-from balancer.reporting.pages.page import heading, listed, page, paragraph, table
+from balancer.reporting.pages.page import coded, heading, listed, page, paragraph, table
 from balancer.reporting.pages.tiles import before_and_after, side_by_side
 from balancer.reporting.sentences import gap_sentence, plan_sentence
 
@@ -18,7 +18,7 @@ MOST_OPEN = 12  # names of one reason that are shown at once
 
 def plan_page(plan: Plan, cluster: Cluster) -> str:
     """Return one HTML file about a plan, and the cluster that it was made for."""
-    title = f"Plan {plan.id} for {plan.cluster}"
+    title = f"Plan {plan.id[:8]} for {plan.cluster}"
     where = f"Seen {plan.taken_at:%Y-%m-%d %H:%M:%S %Z}; policy {plan.policy.name} ({plan.mode})"
     return page(
         title,
@@ -71,4 +71,4 @@ def _left(left: Left) -> str:
     lines = [", ".join(names) + (f" ({detail})" if detail else "") for detail, names in left.named]
     is_open = " open" if left.count <= MOST_OPEN else ""
     title = f"{left.because.sentence}: {left.count}"
-    return f"<details{is_open}><summary>{escape(title[:1].upper() + title[1:])}</summary>{listed(lines)}</details>"
+    return f"<details{is_open}><summary>{coded(title[:1].upper() + title[1:])}</summary>{listed(lines)}</details>"
