@@ -39,6 +39,9 @@ from balancer.web.identity import Visitor
 from balancer.web.views import totals_of
 
 MOST_READINGS = 600_000  # rows of history that one question may read: hours of a large cluster, days of a small one
+MOST_EXPLAINED_AT_ONCE = (
+    1500  # guests; with 10,000 of them some 30 s, for a host is thought away and all else placed anew
+)
 READINGS_AN_HOUR = 30
 NO_BMC = "no BMC in the site file"
 POINTS = 300  # of a chart
@@ -90,15 +93,18 @@ def guest(door: Door, name: str) -> Vm:
 def why_host(door: Door, name: str) -> Explanation:
     """Say why a host is on or asleep."""
     host(door, name)
-    with door.thinking():
-        return explain_host(door.case, name)
+    return door.thought_once("host", name, lambda: explain_host(door.case, name))
+
+
+def is_long_to_explain(door: Door) -> bool:
+    """Whether the answer about a host takes so long that a page does not ask for it by itself."""
+    return len(door.published.cycle.seen.vms) > MOST_EXPLAINED_AT_ONCE
 
 
 def why_guest(door: Door, name: str) -> Explanation:
     """Say why a guest is where it is, and where else it could be."""
     guest(door, name)
-    with door.thinking():
-        return explain_vm(door.case, name)
+    return door.thought_once("guest", name, lambda: explain_vm(door.case, name))
 
 
 def proposal(door: Door, plan_id: str) -> Proposal:

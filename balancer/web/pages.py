@@ -117,6 +117,8 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
             drain=door.store.drains.all().get(name),
             rules=answers.rules_naming_host(door, name),
             entries=door.store.journal.about_host(name),
+            kept=door.case.kept(f"host:{name}"),
+            is_long=answers.is_long_to_explain(door),
             doubts=[doubt for doubt in known.cycle.seen.doubts if doubt.subject == f"host:{name}"],
         )
 

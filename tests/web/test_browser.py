@@ -168,18 +168,18 @@ PAGES += ["/policy", "/history", "/audit", "/hosts/none"]
 def test_no_page_keeps_anybody_out(chromium: Browser, service: Served) -> None:
     ada = Person(chromium, service, "ada", color_scheme="light", viewport=PHONE, reduced_motion="reduce")
     cycles = [each["plan_id"] for each in service.as_("ada").get("/cycles").json()]
-    past = [f"/history/{cycles[0]}", f"/history/compare?first={cycles[-1]}&second={cycles[0]}"]
+    past = {"cycle": f"/history/{cycles[0]}", "compare": f"/history/compare?first={cycles[-1]}&second={cycles[0]}"}
+    pages = {path.strip("/").replace("/", "-") or "overview": path for path in PAGES} | past
     found: list[str] = []
-    for path in [*PAGES, *past]:
+    for name, path in pages.items():
         ada.page.goto(path)
         ada.is_answered()
         found += ada.barriers() + ada.too_wide()
-        name = re.split(r"[?/]", path.strip("/"))
-        ada.keeps(f"phone-light-{'-'.join(name[:3])[:28] or 'overview'}")
+        ada.keeps(f"phone-light-{name}")
         # In the dark nothing is elsewhere: it has other colours.
         ada.page.emulate_media(color_scheme="dark")
         found += ada.barriers("color-contrast")
-        ada.keeps(f"phone-dark-{'-'.join(name[:3])[:28] or 'overview'}")
+        ada.keeps(f"phone-dark-{name}")
         ada.page.emulate_media(color_scheme="light")
     assert found == []
     assert ada.complaints == []

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import gzip
 import re
+from dataclasses import replace
 
 import pytest
 
-from balancer.domain.plan import Action, Step
+from balancer.domain.explanation import Explanation
+from balancer.domain.plan import Action, Because, Kept, Step
 from balancer.formats import to_json
+from balancer.planning.explaining import Case
+from balancer.planning.explaining_hosts import explain_host
 from balancer.store.halts import HaltKind
 from balancer.store.journal import EntryState, JournalEntry
 from balancer.store.power_tests import TestRecord, TestResult
 from balancer.store.proposals import ProposalState
 from balancer.store.tokens import Role
+from balancer.web import answers
 from tests.web.stage import Stage
 
 
@@ -109,6 +114,37 @@ def test_a_replay_that_ends_elsewhere_says_in_which_steps(fresh: Stage) -> None:
     assert "Another plan than then" in text
     then, now = text.partition("Only now")[::2]
     assert (str(other) in then, str(lost) in now, str(kept) in text) == (True, True, False)
+
+
+def test_of_a_large_cluster_the_long_answer_is_only_given_to_who_asks_for_it(
+    fresh: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, kept = fresh.door.published, Kept(subject="host:h1", because=Because.MAY_NOT_SLEEP)
+    cycle = replace(known.cycle, plan=fresh.plan.model_copy(update={"kept": (kept,)}))
+    fresh.service.board.publish(cycle, known.policy, known.loaded, known.policy_path)
+    browser = fresh.browser(Role.VIEWER)
+    assert 'hx-trigger="load"' in browser.get("/hosts/h1")[1]
+    monkeypatch.setattr(answers, "MOST_EXPLAINED_AT_ONCE", 3)
+    text = browser.get("/hosts/h1")[1]
+    assert 'hx-trigger="load"' not in text
+    assert "Work it out" in text
+    assert "does not say <code>may_sleep: true</code>" in text  # what the plan itself says is there at once
+
+
+def test_the_same_question_is_thought_about_once_a_cycle(fresh: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def explain(case: Case, name: str) -> Explanation:
+        asked.append(name)
+        return explain_host(case, name)
+
+    monkeypatch.setattr(answers, "explain_host", explain)
+    browser = fresh.browser(Role.VIEWER)
+    first = browser.get("/hosts/h1/why")
+    assert (browser.get("/hosts/h1/why"), asked) == (first, ["h1"])
+    fresh.cycle()
+    browser.get("/hosts/h1/why")
+    assert asked == ["h1", "h1"]
 
 
 def test_a_power_test_is_asked_for_twice_and_of_an_empty_host(fresh: Stage) -> None:

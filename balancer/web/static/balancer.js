@@ -100,6 +100,12 @@
     const button = event.target.closest("[data-checks-all]");
     if (button) document.querySelectorAll(`input[name="${button.dataset.checksAll}"]`).forEach((box) => { box.checked = true; });
   });
+  for (const failed of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(failed, (event) => {
+      const waits = event.detail.target && event.detail.target.querySelector(".waits");
+      if (waits) waits.textContent = "The answer did not come; load the page again in a moment.";
+    });
+  }
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;
     if (question && !confirm(question)) event.preventDefault();
