@@ -35,7 +35,7 @@ MAY_SEE: dict[str, set[str]] = {
     "history": GROUND | {"domain", "secrets"},
     "store": GROUND | {"domain"},
     "execution": GROUND | {"domain", "platforms", "power", "store"},
-    "reporting": {"domain", "errors"},
+    "reporting": {"domain", "errors", "formats"},
 }
 """What each part may import of ours. Parts that are not listed join the others: site, cycle, service, web, cli."""
 
