@@ -6,7 +6,7 @@ ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS builder
 # Which optional parts the image can do; postgres is for a store that two balancers share.
-ARG EXTRAS=libvirt,ipmi,redfish,influx,web
+ARG EXTRAS=libvirt,ipmi,redfish,influx,notify,web
 RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         ca-certificates gcc libc6-dev libvirt-dev pkg-config python3-dev python3-pip python3-venv

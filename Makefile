@@ -65,10 +65,11 @@ $(VENV)/.for-docs: pyproject.toml constraints.txt | $(BIN)/python
 
 # The lab (real libvirt, QEMU and BMCs) needs packages of the system: they are installed where that is allowed, and
 # where it is not the tests that need them say what is missing.
-$(VENV)/.for-tests: pyproject.toml constraints.txt tests/lab/packages.txt tests/web/install.sh | $(BIN)/python
+$(VENV)/.for-tests: pyproject.toml constraints.txt tests/lab/packages.txt tests/web/install.sh tests/notifying/install.sh | $(BIN)/python
 	sh tests/lab/install.sh
 	sh tests/web/install.sh
-	$(PIP) --editable ".[dev,docs,ipmi,redfish,influx,postgres,tune,web,traces]"
+	sh tests/notifying/install.sh
+	$(PIP) --editable ".[dev,docs,ipmi,redfish,influx,notify,postgres,tune,web,traces]"
 	@if pkg-config --exists libvirt 2>/dev/null; then $(PIP) --editable ".[libvirt]"; \
 	else echo "libvirt-dev is missing: tests of the libvirt platform will be skipped"; fi
 	@touch $@

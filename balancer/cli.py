@@ -21,6 +21,7 @@ from balancer.commands import (
     host,
     init,
     looking,
+    notify,
     policy,
     power,
     report,
@@ -47,6 +48,7 @@ app = typer.Typer(
 for module in (init, doctor, thinking, checking, explaining, looking, report, simulating, acting, stopping):
     module.join(app)
 app.add_typer(host.app, name="host", help="Drain hosts for maintenance.")
+app.add_typer(notify.app, name="notify", help="See that messages arrive.")
 app.add_typer(policy.app, name="policy", help="Look at policies, and tune them.")
 app.add_typer(storing.app, name="store", help="Back up what is remembered, and bring it back.")
 app.add_typer(token.app, name="token", help="Say who may use the dashboard and the API.")

@@ -8,6 +8,7 @@
         PowerError        ... a BMC
         StoreError        ... the journal's own database
         HistoryError      ... a history server
+        NoticeError       ... somewhere that messages go to
       MissingExtra      an optional library is not installed: says which extra to install
 
 Anything else is a fault of ours and keeps its traceback.
@@ -98,6 +99,10 @@ class StoreError(SiteError):
 
 class HistoryError(SiteError):
     """A history server did not answer; readings wait in the embedded store meanwhile."""
+
+
+class NoticeError(SiteError):
+    """A message did not arrive, or an Alertmanager did not answer; it is tried again, and nothing waits for it."""
 
 
 class MissingExtra(BalancerError):

@@ -18,6 +18,7 @@ from balancer.policy import Policy
 from balancer.policy.loading import Loaded
 
 SHARES_KEPT = 24  # cycles that a host's trend is drawn from
+ENDED_KEPT = 100  # plans: who asks every few seconds misses none
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Board:
         self._under_test: frozenset[str] = frozenset()
         self._changed = threading.Condition()
         self._number = 0
+        self._changes = 0
+        self._ended: deque[tuple[int, RunReport]] = deque(maxlen=ENDED_KEPT)
 
     # -- the service writes
 
@@ -98,11 +101,28 @@ class Board:
             self._number += 1
             at = cycle.seen.taken_at
             self._latest = Published(self._number, at, cycle, policy, loaded, path, shares, took_seconds)
-            self._changed.notify_all()
+            self._note_a_change()
 
     def tell(self, role: str, trouble: str, refused: tuple[str, ...]) -> None:
         """Let others read how the service fares."""
-        self._health = Health(role, trouble, refused)
+        with self._changed:
+            self._health = Health(role, trouble, refused)
+            self._note_a_change()
+
+    def run_ended(self, report: RunReport) -> None:
+        """Let others read what became of a plan."""
+        with self._changed:
+            self._note_a_change()
+            self._ended.append((self._changes, report))
+
+    def nudge(self) -> None:
+        """Have everybody who waits look."""
+        with self._changed:
+            self._note_a_change()
+
+    def _note_a_change(self) -> None:
+        self._changes += 1
+        self._changed.notify_all()
 
     def next_power_test(self) -> PowerTest | None:
         """Return what somebody asked for and nobody has begun; it counts as under test until it has ended."""
@@ -130,6 +150,17 @@ class Board:
     def runs(self) -> tuple[Run, ...]:
         """The plans on their way now."""
         return self._runs()
+
+    def ended_since(self, change: int) -> tuple[RunReport, ...]:
+        """Return the plans that have ended after a change, oldest first."""
+        with self._changed:
+            return tuple(report for number, report in self._ended if number > change)
+
+    def wait(self, change: int, seconds: float) -> int:
+        """Wait for something to change after a change, so long at most, and return the number of the last change."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._changes > change, timeout=seconds)
+            return self._changes
 
     @property
     def under_test(self) -> frozenset[str]:

@@ -84,6 +84,7 @@ def test_every_part_is_on_the_map() -> None:
         "commands",
         "embedded",
         "leadership",
+        "notifying",
         "remembering",
         "saved",
         "settings",

@@ -23,6 +23,7 @@ from balancer.errors import Fault, InputError
 from balancer.execution import Result, Runner, RunReport, Verdict
 from balancer.formats import read
 from balancer.leadership import leading
+from balancer.notifying import told_to_people
 from balancer.planning import verify
 from balancer.planning.anywhere import contradictions_ever
 from balancer.planning.conflicts import placed
@@ -63,7 +64,8 @@ def run(
         if once:
             return _run_once(opened, watched.policy, settings.lease_seconds, save)
         service = Service(opened, watched, settings.state, settings.lease_seconds)
-        with the_pages(opened, service) as url:
+        telling = told_to_people(opened, service.board, settings.secrets, settings.state)
+        with telling, the_pages(opened, service) as url:
             if url:
                 log.info("pages and API are served", url=url)
             service.run()

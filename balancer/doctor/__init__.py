@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from balancer.doctor.base import Check, Examined, Finding, Standing
-from balancer.doctor.checks import clocks, files, history, hypervisors, packages, power, proofs, service, storing, web
+from balancer.doctor.checks import (
+    clocks,
+    files,
+    history,
+    hypervisors,
+    notices,
+    packages,
+    power,
+    proofs,
+    service,
+    storing,
+    web,
+)
 
 CHECKS: tuple[Check, ...] = (
     Check("settings", files.settings),
@@ -21,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     Check("BMCs", power.bmcs),
     Check("proofs", proofs.proofs),
     Check("clocks", clocks.clocks),
+    Check("notifications", notices.notices),
     Check("service", service.service),
     Check("held back", service.held_back),
 )

@@ -8,11 +8,10 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from balancer.domain.host import Power, Reserved
-from balancer.domain.value import Amount, Count, Flag, Name, Value
+from balancer.domain.notices import Alertmanager, Notify
+from balancer.domain.value import Amount, Count, Flag, Name, SecretRef, Value
 
 SITE_SCHEMA: Final = "balancer.site/1"
-SecretRef = Annotated[str, StringConstraints(pattern=r"^(file|env):[A-Za-z0-9_.\-]+$")]
-
 
 PowerAction = Literal["state", "on", "shut_down", "off", "guid", "watts"]
 Mac = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$")]
@@ -202,6 +201,8 @@ class SiteFile(Value):
     sources: tuple[SourceChoice, ...] = Field(
         default=(), description="where readings are looked for that the balancer has not kept itself, the best first"
     )
+    notify: Notify | None = Field(default=None, description="who is told what, and when")
+    alertmanager: Alertmanager | None = Field(default=None, description="kept silent about hosts that sleep")
     store: str = "sqlite:///balancer.db"
     store_secret_ref: SecretRef | None = Field(default=None, description="password of a store on a server")
     read_watts: Flag = Field(default=False, description="ask the BMCs in each cycle what their hosts draw")

@@ -34,6 +34,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=256, strip_whit
 Moment = AwareDatetime
 """A point in time; without a time zone it is refused."""
 
+SecretRef = Annotated[str, StringConstraints(pattern=r"^(file|env):[A-Za-z0-9_.\-]+$")]
+"""Where a secret is: `file:NAME` in the secrets directory, or `env:NAME`."""
+
 
 class Value(BaseModel):
     """A frozen value. Unknown keys are refused by name, keys that begin with `x-` are kept and ignored."""

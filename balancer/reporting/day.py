@@ -15,20 +15,20 @@ Section = tuple[str, Sequence[str]]
 
 def day_text(summary: DaySummary) -> str:
     """Return the summary for the terminal."""
-    lines = [_title(summary)]
-    for heading, said in _sections(summary):
-        lines += ["", heading, *(f"  {' '.join(each.split())}" for each in said)]
-    return "\n".join(lines)
+    return f"{_title(summary)}\n\n{_text(summary)}"
 
 
 def day_markdown(summary: DaySummary) -> str:
     """Return the summary as Markdown, its title as a heading."""
-    return f"# {plain(_title(summary))}\n\n{_body(summary)}"
+    parts = (
+        f"**{heading}**\n\n" + "".join(f"- {plain(each)}\n" for each in said) for heading, said in _sections(summary)
+    )
+    return f"# {plain(_title(summary))}\n\n" + "\n".join(parts)
 
 
 def day_notice(summary: DaySummary) -> tuple[str, str]:
-    """Return title and Markdown of the message that brings the summary to somebody."""
-    return _title(summary), _body(summary)
+    """Return title and text of the message that brings the summary to somebody: not every chat knows Markdown."""
+    return _title(summary), _text(summary)
 
 
 def day_json(summary: DaySummary) -> str:
@@ -48,11 +48,11 @@ def day_json(summary: DaySummary) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False)
 
 
-def _body(summary: DaySummary) -> str:
-    parts = (
-        f"**{heading}**\n\n" + "".join(f"- {plain(each)}\n" for each in said) for heading, said in _sections(summary)
-    )
-    return "\n".join(parts)
+def _text(summary: DaySummary) -> str:
+    lines: list[str] = []
+    for heading, said in _sections(summary):
+        lines += ["", heading, *(f"  {' '.join(each.split())}" for each in said)]
+    return "\n".join(lines[1:])
 
 
 def _title(summary: DaySummary) -> str:

@@ -12,7 +12,7 @@ import structlog
 
 from balancer.domain.plan import Plan
 from balancer.errors import BalancerError
-from balancer.execution import Outcome, Result, Runner
+from balancer.execution import Outcome, Result, Runner, RunReport
 from balancer.policy.caution import Caution, OnStop
 from balancer.site import InForce, Site
 from balancer.store.proposals import Proposal, ProposalState
@@ -26,10 +26,13 @@ class Carrying:
     """Carries plans out beside the loop.
 
     plan_anew: asks for a cycle at once, where the world was not as a plan took it to be
+    publish: is given what became of a plan
     """
 
-    def __init__(self, site: Site, in_force: InForce, plan_anew: Callable[[], None]) -> None:
-        self._site, self._in_force, self._plan_anew = site, in_force, plan_anew
+    def __init__(
+        self, site: Site, in_force: InForce, plan_anew: Callable[[], None], publish: Callable[[RunReport], None]
+    ) -> None:
+        self._site, self._in_force, self._plan_anew, self._publish = site, in_force, plan_anew, publish
         self._of_people: set[Runner] = set()  # plans that somebody approved; no mode and no window ends them
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="acting")
 
@@ -67,6 +70,7 @@ class Carrying:
         except BalancerError as failed:
             log.error("what was done could not be remembered", cause=str(failed))
             return
+        self._publish(report)
         log.info(report.sentence, plan=report.plan_id)
         for alarm in report.alarms:
             log.error("ALARM: " + alarm)

@@ -51,7 +51,7 @@ class Service:
         self._reading, self._one_cycle = Lock(), Lock()
         self._rhythm = Rhythm(may_hurry=self._told.empty)
         self._standing = Standing(site, lease_seconds)
-        self._carrying = Carrying(site, self._in_force, self._plan_anew)
+        self._carrying = Carrying(site, self._in_force, self._plan_anew, self.board.run_ended)
         self._people = People(
             site, self.board, self._standing, self._carrying, self._in_force, self._one_cycle, self._plan_anew
         )

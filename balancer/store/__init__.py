@@ -19,6 +19,7 @@ from balancer.store.journal import Journal
 from balancer.store.lease import Lease
 from balancer.store.marks import Marks
 from balancer.store.memory import Memory
+from balancer.store.notices import Notices
 from balancer.store.past_migrations import PastMigrations
 from balancer.store.power_tests import PowerTests
 from balancer.store.proposals import Proposals
@@ -51,6 +52,7 @@ class Store:
         self.proposals = Proposals(database)
         self.tokens = Tokens(database)
         self.cycles = Cycles(database)
+        self.notices = Notices(database)
 
     def glance(self, now: datetime) -> Glance:
         """Read what a look at the world has to know of the past, as it is at one instant."""

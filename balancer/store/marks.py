@@ -77,6 +77,11 @@ class HostMarks:
     def asleep_by_us(self) -> bool:
         return self.asleep_since is not None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was to wake and did not: it sleeps by our hand, and has left the power scheme."""
+        return self.asleep_by_us and self.quarantine is not None
+
 
 class Marks:
     """The marks of all hosts. Setting a mark that is set already changes nothing, so it may be done again."""

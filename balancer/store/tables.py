@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import Column, DateTime, Dialect, Float, Integer, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import Boolean, Column, DateTime, Dialect, Float, Integer, MetaData, String, Table, Text, TypeDecorator
 
 SCHEMA_VERSION: Final = 2
 
@@ -365,4 +365,32 @@ cycles = Table(
     Column("imbalance", Float, nullable=False),
     Column("gap", Float),
     Column("doubts", Integer, nullable=False),
+)
+
+told = Table(
+    "told",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("severity", String, nullable=False),
+    Column("likeness", String, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("told_at", Moment),
+    Column("over_since", Moment),
+    Column("ends", Boolean, nullable=False),
+)
+
+letters = Table(
+    "letters",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("target", String, nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    Column("taken_until", Moment),
 )

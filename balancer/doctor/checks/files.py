@@ -65,6 +65,10 @@ def _wanted(site: SiteFile) -> Iterator[tuple[str, str]]:
     for choice in (site.history, *site.sources):
         if choice is not None and choice.secret_ref:
             yield choice.secret_ref, "history"
+    for target in site.notify.targets if site.notify is not None else ():
+        yield target.secret_ref, f"target {target.name}"
+    if site.alertmanager is not None and site.alertmanager.secret_ref:
+        yield site.alertmanager.secret_ref, "alertmanager"
     if site.store_secret_ref is not None and not site.store.startswith("sqlite"):
         yield site.store_secret_ref, "the store"
 

@@ -15,6 +15,7 @@ MODULES = {
     "ipmi": ("pyghmi", "pyghmi"),
     "redfish": ("sushy", "sushy"),
     "influx": ("influxdb_client", "influxdb-client"),
+    "notify": ("apprise", "apprise"),
     "postgres": ("psycopg", "psycopg"),
     "web": ("fastapi", "fastapi"),
 }
@@ -31,7 +32,7 @@ def packages(world: Examined) -> Iterator[Finding]:
         if find_spec(module) is not None:
             yield Finding(Standing.OK, f"{package} {_version(package)}", about=extra)
             continue
-        standing = Standing.WARNING if extra == "web" else Standing.FAULT
+        standing = Standing.WARNING if extra in {"web", "notify"} else Standing.FAULT
         yield Finding(standing, f"{what_for} needs it", f".venv/bin/pip install -e '.[{extra}]'", extra)
 
 
@@ -50,5 +51,7 @@ def _needed(site: SiteFile) -> Iterator[tuple[str, str]]:
             yield host.bmc.kind, f"the BMC of {host.name}"
     if site.history is not None:
         yield "influx", "`history`"
+    if site.notify is not None:
+        yield "notify", "`notify`"
     if site.store.startswith("postgresql"):
         yield "postgres", "the store"
