@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from balancer.commands import exits
 from balancer.doctor import CHECKS
 from balancer.domain.host import DoubtKind, HostState
 from balancer.domain.plan import Because
@@ -56,6 +57,11 @@ def test_each_reason_has_an_entry_by_its_sentence_and_its_code() -> None:
     assert [each for each in entries if each not in wanted] == []
 
 
+def test_each_exit_code_has_an_entry() -> None:
+    codes = sorted(value for value in vars(exits).values() if isinstance(value, int))
+    assert [row[0] for row in rows_under("Exit codes")] == [f"`{code}`" for code in codes]
+
+
 @pytest.mark.parametrize(
     ("heading", "known"),
     [
@@ -77,6 +83,7 @@ def test_each_check_of_the_doctor_has_an_entry() -> None:
 
 ERRORS = ("SiteError", "PlatformError", "PowerError", "StoreError", "HistoryError")
 SITE = files("*.py", "platforms/libvirt/*.py", "power/*.py", "store/*.py", "history/*.py")
+SETTLING = "platforms/libvirt/settling.py"
 SAID = {
     "conditions of a shutdown": returned_by("execution/conditions.py"),
     "whose BMC it is": returned_by("execution/identity.py") | assigned_to("execution/identity.py", "words"),
@@ -92,6 +99,8 @@ SAID = {
         each for file in files("doctor/checks/*.py") for each in said_by(file, "Finding", 1, "FAULT", "WARNING")
     },
     "remarks on hosts": said_by("beginning/remarks.py", "Remark", 2) | assigned_to("beginning/remarks.py", "words"),
+    "doubts about readings": {each for file in files("demand/*.py") for each in assigned_to(file, "detail")},
+    "doubts about identity": assigned_to("platforms/libvirt/assembling.py", "detail") | returned_by(SETTLING),
     "BMCs": {each for file in files("power/*.py") for each in said_by(file, "Words", 0)},
     "errors": {each for file in SITE for kind in ERRORS for each in said_by(file, kind, 2)},
     "causes": {each for file in SITE for each in assigned_to(file, "cause")},
