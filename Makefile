@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-all bench lint image-check clean
+.PHONY: run test test-all bench docs lint image-check clean
 
 run: $(VENV)/.for-use
 	$(BIN)/balancer run
@@ -42,11 +42,15 @@ lint: $(VENV)/.for-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The documentation as a site, in site/: `python3 -m http.server --directory site` shows it, its search too.
+docs: $(VENV)/.for-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 image-check:
 	sh tests/image/check.sh
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build site *.egg-info
 
 $(BIN)/python:
 	@sh tests/setup/make-venv.sh $(PYTHON) $(VENV)
@@ -55,13 +59,17 @@ $(VENV)/.for-use: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable ".[web]"
 	@touch $@
 
+$(VENV)/.for-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable ".[docs]"
+	@touch $@
+
 # The lab (real libvirt, QEMU and BMCs) needs packages of the system: they are installed where that is allowed, and
 # where it is not the tests that need them say what is missing.
 $(VENV)/.for-tests: pyproject.toml constraints.txt tests/lab/packages.txt tests/web/install.sh tests/notifying/install.sh | $(BIN)/python
 	sh tests/lab/install.sh
 	sh tests/web/install.sh
 	sh tests/notifying/install.sh
-	$(PIP) --editable ".[dev,ipmi,redfish,influx,notify,postgres,tune,web,traces]"
+	$(PIP) --editable ".[dev,docs,ipmi,redfish,influx,notify,postgres,tune,web,traces]"
 	@if pkg-config --exists libvirt 2>/dev/null; then $(PIP) --editable ".[libvirt]"; \
 	else echo "libvirt-dev is missing: tests of the libvirt platform will be skipped"; fi
 	@touch $@

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from balancer.commands.asking import SnapshotPath, look, warn_of_another_policy
 from balancer.commands.exits import DONE, ERROR, REFUSED, THERE_IS_A_PLAN
-from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site
+from balancer.commands.opening import PolicyPath, SitePath, the_policy, the_site, the_site_file
 from balancer.commands.screen import err, out
 from balancer.cycle import Cycle, look_and_expect, think
 from balancer.domain.cluster import Cluster
@@ -33,9 +33,11 @@ from balancer.policy.document import PolicyDocument
 from balancer.policy.places import NOWHERE, Places
 from balancer.reporting.markdown import plan_markdown
 from balancer.reporting.pages.plan import plan_page
+from balancer.reporting.playbook import Terms, plan_playbook
 from balancer.reporting.table import plan_csv
 from balancer.reporting.text import plan_text
 from balancer.saved import replay_cycle, save_cycle
+from balancer.site import limits_of
 
 SavePath = Annotated[Path | None, typer.Option("--save", help="Write snapshot, policy, memory and plan to this file.")]
 
@@ -46,6 +48,7 @@ class PlanFormat(StrEnum):
     CSV = "csv"
     MARKDOWN = "markdown"
     HTML = "html"
+    ANSIBLE = "ansible"
 
 
 class Kind(StrEnum):
@@ -91,6 +94,7 @@ def plan(
     """Say what would be done, and why; nothing is touched. Exit code 0: nothing to do, 2: a plan, 3: refused."""
     if replay is not None and (snapshot or site or policy):
         raise typer.BadParameter("a saved cycle brings its own snapshot and policy", param_hint="--replay")
+    ways = the_site_file(site, "a playbook needs the hosts' connection URIs") if format is PlanFormat.ANSIBLE else None
     with err.status("looking and thinking ..."):
         cycle, wanted, places = (*replay_cycle(replay), NOWHERE) if replay else _cycle(snapshot, site, policy)
     made = with_places(cycle.plan, places.of)
@@ -98,6 +102,9 @@ def plan(
         save_cycle(cycle, wanted, save)
     if format is PlanFormat.TEXT:
         out.print(plan_text(made, cycle.seen, out.width))
+    elif ways is not None:
+        # What is read can be laid aside, what is run cannot: an unsafe plan becomes no playbook.
+        sys.stdout.write("" if cycle.objections else plan_playbook(made, cycle.seen, _terms(ways, wanted)))
     else:
         sys.stdout.write(_written(made, cycle.seen, format))
     for objection in cycle.objections:
@@ -115,6 +122,18 @@ def _written(plan: Plan, seen: Cluster, format: PlanFormat) -> str:
             return plan_page(plan, seen)
         case _:
             return to_json(plan) + "\n"
+
+
+def _terms(ways: SiteFile, policy: Policy) -> Terms:
+    limits = limits_of(policy)
+    return Terms(
+        hosts={host.name: host for host in ways.hosts},
+        deadline_of=limits.deadline_of_migration,
+        concurrent=limits.concurrent,
+        concurrent_between_sites=limits.concurrent_between_sites,
+        bandwidth_mib_per_s=limits.bandwidth_mib_per_s,
+        wake_deadline_seconds=ways.wake_deadline_seconds,
+    )
 
 
 def _cycle(snapshot: Path | None, site: Path | None, policy: Path | None) -> tuple[Cycle, Policy, Places]:

@@ -57,6 +57,8 @@ def _first_common(policy: Policy, one: str, other: str, since: datetime) -> date
 def _unused(policy: Policy) -> Iterator[str]:
     used = {entry.during for entry in policy.schedule}
     used |= {promise.when.window for promise in policy.constraints if promise.when is not None}
+    powers = [policy.power, *(entry.set.power for entry in policy.schedule if entry.set.power)]
+    used |= {power.test.during for power in powers if power.test is not None}
     for name in policy.windows.keys() - used:
         yield f"the window {name} is used by nothing"
 

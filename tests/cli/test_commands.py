@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -76,6 +77,28 @@ def test_a_saved_cycle_is_decided_again_as_it_was(
     assert run(["plan", "--replay", saved, "--format", "json"]) == 2
     again = json.loads(capsys.readouterr().out)
     assert {**again, "id": ""} == {**first, "id": ""}
+
+
+def test_a_plan_becomes_a_playbook_with_the_ways_of_the_site_file(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshot, policy = files
+    ask = ["plan", "--snapshot", snapshot, "--policy", policy, "--format", "ansible"]
+    assert run(ask) == 1
+    assert "names no site file, and a playbook needs the hosts' connection URIs" in capsys.readouterr().err
+    site = tmp_path / "site.yaml"
+    hosts = "".join(f"  - {{name: {name}, uri: 'qemu+tcp://{name}/system'}}\n" for name in ("h1", "h2"))
+    site.write_text(f"schema: balancer.site/1\ncluster: drawn\nplatform: {{kind: libvirt}}\nhosts:\n{hosts}")
+    assert run([*ask, "--site", str(site)]) == 1
+    assert "the snapshot does not say the guest's UUID" in capsys.readouterr().err
+    drawn = cluster("h1 64: a=8/3 b=8/3 | h2 64:")
+    known = tuple(vm.model_copy(update={"id": str(UUID(int=n))}) for n, vm in enumerate(drawn.vms))
+    Path(snapshot).write_text(to_json(drawn.model_copy(update={"vms": known})))
+    Path(policy).write_text(f"{EVEN}budget: {{concurrent: 1}}\nmigration: {{deadline_minutes: 7}}\n")
+    assert run([*ask, "--site", str(site)]) == 2
+    said = capsys.readouterr().out
+    assert said.startswith("---\n# Move 1 guest") and "deadline_seconds: 420" in said
+    assert 'source_uri: "qemu+tcp://h1/system"' in said and 'peer_uri: "qemu+tcp://h2/system"' in said
 
 
 def test_exit_codes_of_plan(files: tuple[str, str], tmp_path: Path) -> None:

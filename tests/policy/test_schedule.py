@@ -65,6 +65,14 @@ def test_equal_words_and_windows_that_never_meet_are_no_overlap() -> None:
     assert [notes(Loaded(each), TUESDAY_NOON) for each in (apart, same)] == [[], []]
 
 
+def test_a_window_that_power_tests_alone_use_is_not_said_to_be_without_use() -> None:
+    windows = "windows: {night: {from: 01:00, to: 05:00}, off: {days: [sun]}}\n"
+    tested = "power: {test: {during: night}}\n"
+    by_schedule = "schedule: [{during: off, set: {power: {test: {during: night}}}}]\n"
+    assert notes(Loaded(policy(windows + tested)), TUESDAY_NOON) == ["the window off is used by nothing"]
+    assert notes(Loaded(policy(windows + by_schedule)), TUESDAY_NOON) == []
+
+
 SAME = "\nschedule: [{during: a, set: {mode: act}}, {during: b, set: {mode: act}}]"
 
 
