@@ -13,7 +13,7 @@ from balancer.clock import Clock
 from balancer.domain.notices import Notify, Target
 from balancer.errors import BalancerError
 from balancer.notifying.targets import Send
-from balancer.notifying.whom import may_go, message
+from balancer.notifying.whom import bundles, may_go, message
 from balancer.store import Store
 from balancer.store.notices import Letter
 
@@ -72,8 +72,8 @@ class Delivery:
                 self.deliver()
             except BalancerError as failed:
                 self._warn(str(failed))
-            except Exception:
-                log.exception("a message could not be sent by a fault of the balancer's own", target=self._target.name)
+            except Exception as failed:
+                self._warn(f"a fault of the balancer's own: {failed!r}")
             with self._changed:
                 self._served = asked
                 self._changed.notify_all()
@@ -85,7 +85,7 @@ class Delivery:
             return None if self._is_ending else self._asked
 
     def deliver(self) -> None:
-        """Send what may go now as one message; what the target does not take is tried again later."""
+        """Send what may go now, together where that can be; what the target does not take is tried again later."""
         now = self._clock.now()
         if self._not_before is not None and now < self._not_before:
             return
@@ -95,8 +95,8 @@ class Delivery:
         if too_old:
             log.warning(f"{len(too_old)} messages were never sent: they are too old", target=self._target.name)
             self._store.notices.drop(too_old)
-        if fresh:
-            self._send_or_keep(fresh, now)
+        for bundle in bundles(fresh):
+            self._send_or_keep(bundle, now)
 
     def _goes(self, now: datetime) -> Callable[[Letter], bool]:
         return lambda letter: may_go(letter, self._target, self._rules, now)

@@ -154,14 +154,14 @@ class Beside:
             self._warned_at = 0.0
         except BalancerError as failed:
             self._warn(str(failed))
-        except Exception:
-            log.exception(f"{self._name} failed by a fault of the balancer's own")
+        except Exception as failed:
+            self._warn(f"a fault of the balancer's own: {failed!r}", exc_info=True)
 
-    def _warn(self, cause: str) -> None:
+    def _warn(self, cause: str, exc_info: bool = False) -> None:
         now = time.monotonic()
         if not self._warned_at or now - self._warned_at > BETWEEN_WARNINGS.total_seconds():
             self._warned_at = now
-            log.warning(f"{self._name} failed, it is tried again", cause=cause)
+            log.warning(f"{self._name} failed, it is tried again", cause=cause, exc_info=exc_info)
 
 
 @contextmanager

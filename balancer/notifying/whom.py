@@ -68,13 +68,22 @@ def may_go(letter: Letter, target: Target, rules: Notify, now: datetime) -> bool
     return is_urgent or not is_quiet(target, rules, now)
 
 
+def bundles(waiting: Sequence[Letter]) -> tuple[tuple[Letter, ...], ...]:
+    """Return what goes together as one message: all of it, but a summary, which is long enough by itself."""
+    summaries = [(letter,) for letter in waiting if letter.kind is Kind.DAILY_SUMMARY]
+    others = tuple(letter for letter in waiting if letter.kind is not Kind.DAILY_SUMMARY)
+    return (*([others] if others else []), *summaries)
+
+
 def message(waiting: Sequence[Letter], cluster: str, rules: Notify) -> Message:
     """Return one message for all that goes to a target at one moment."""
     link = f"\n\n{rules.link}" if rules.link else ""
     if len(waiting) == 1:
         only = waiting[0]
         title = only.title if only.kind is Kind.DAILY_SUMMARY else f"{cluster}: {only.title}"
-        return Message(harmless(title), harmless(only.body) + link, None if only.is_over else only.severity)
+        return Message(
+            harmless(" ".join(title.split())), harmless(only.body) + link, None if only.is_over else only.severity
+        )
     open_ones = [letter.severity for letter in waiting if not letter.is_over]
     severity = max(open_ones, key=lambda each: each.rank, default=None)
     lines = list(_lines(waiting, ZoneInfo(rules.time_zone)))

@@ -12,11 +12,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from balancer.clock import HandSetClock
-from balancer.domain.notices import Kind, Notify, Target
+from balancer.domain.notices import Kind, Notify, Severity, Target
 from balancer.errors import NoticeError
 from balancer.notifying.delivering import LONGEST_WAIT, Delivery
+from balancer.notifying.notifier import Beside
 from balancer.notifying.targets import Send, sender
 from balancer.notifying.whom import Message
+from balancer.published import Board
 from balancer.store import Store, open_store
 from balancer.store.notices import MOST_LETTERS, Letter
 from tests.notifying.drawing import NOON, letter, rules
@@ -92,6 +94,34 @@ def test_at_night_the_calm_waits_and_comes_in_one_message_in_the_morning_also_af
     again.delivers(hours=1)
     assert ops.titles == ["lab: breaker", "lab: 2 messages"]
     again.store.close()
+
+
+def test_a_summary_in_the_morning_is_a_message_of_its_own(store: Store) -> None:
+    ops = Ops()
+    desk = Desk(store, ops, rules(quiet=NIGHT))
+    desk.clock.sleep(11 * 3600)
+    night = [letter(title=f"doubt {number}", at=desk.clock.now()) for number in range(2)]
+    desk.writes(*night, letter(Kind.DAILY_SUMMARY, desk.clock.now(), Severity.INFO, title="town on Sunday"))
+    desk.delivers()
+    assert ops.titles == []
+    desk.delivers(hours=9)
+    assert ops.titles == ["lab: 2 messages", "town on Sunday"]
+    assert desk.waiting == []
+
+
+def test_a_fault_of_ours_in_a_look_comes_to_nobody_and_is_said_once() -> None:
+    looks: list[int] = []
+
+    def fails() -> None:
+        looks.append(1)
+        raise KeyError("x")
+
+    beside = Beside("notifying", Board(), fails)
+    with capture_logs() as logs:
+        for _ in range(10):
+            beside.look()
+    assert (len(looks), len(logs)) == (10, 1)
+    assert "KeyError('x')" in logs[0]["cause"]
 
 
 def test_a_target_that_fails_gets_it_later_in_one_message_and_is_warned_of_once_a_while(store: Store) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from balancer.domain.notices import Kind, Severity
 from balancer.notifying.ledger import News, Stage
-from balancer.notifying.whom import is_quiet, letters, may_go, message
+from balancer.notifying.whom import bundles, is_quiet, letters, may_go, message
 from tests.notifying.drawing import A_MINUTE, NOON, letter, rules
 
 ROME = ZoneInfo("Europe/Rome")
@@ -133,6 +133,13 @@ def test_one_thing_is_a_message_and_several_are_one_digest_in_their_order() -> N
     ]
     assert digest.severity is Severity.CRITICAL
     assert message(night[2:], "prod", some).severity is None
+
+
+def test_a_summary_goes_by_itself_also_when_the_night_has_more_to_say() -> None:
+    one, other, summary = letter(), letter(Kind.BREAKER_OPEN), letter(Kind.DAILY_SUMMARY)
+    assert bundles([one, summary, other]) == ((one, other), (summary,))
+    assert bundles([summary]) == ((summary,),)
+    assert bundles([]) == ()
 
 
 def test_a_long_digest_says_what_matters_most_and_how_much_more_there_is() -> None:
