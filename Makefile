@@ -31,6 +31,7 @@ test-all: lint
 bench: $(VENV)/.for-tests
 	sh tests/bench/install.sh
 	$(BIN)/python -m tests.bench $(BENCH)
+	$(BIN)/python -m tests.web.scale
 ifdef TRACES
 	$(PIP) --editable ".[bench]"
 	$(BIN)/python -m tests.bench.forecasts --traces $(TRACES)

@@ -286,11 +286,16 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
 
     @pages.get("/history/{plan_id}")
     def cycle(plan_id: Name, request: Request, visitor: Visitor = viewer) -> Response:
-        line, whole = door.store.cycles.of(plan_id), door.chronicle.saved(plan_id)
-        if line is None and whole is None:
+        line, is_whole = door.store.cycles.of(plan_id), door.chronicle.is_whole(plan_id)
+        if line is None and not is_whole:
             return looks.failure(request, 404, f"{plan_id} is no cycle that is known.")
-        both = before_and_after(whole.plan, whole.snapshot) if whole else []
-        return page("cycle.html", request, visitor, plan_id=plan_id, line=line, whole=whole, both=both)
+        return page("cycle.html", request, visitor, plan_id=plan_id, line=line, is_whole=is_whole)
+
+    @pages.get("/history/{plan_id}/whole")
+    def whole_cycle(plan_id: Name, request: Request, visitor: Visitor = viewer) -> Response:
+        whole = past.saved(door, plan_id)
+        both = before_and_after(whole.plan, whole.snapshot)
+        return page("_whole.html", request, visitor, plan_id=plan_id, whole=whole, both=both)
 
     @pages.get("/audit")
     def audit(

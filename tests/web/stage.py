@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -116,16 +116,21 @@ class Browser:
 
 
 @contextmanager
-def stage(directory: Path, settings: WebSettings | None = None, is_open_to_all: bool = False) -> Iterator[Stage]:
-    """Open a site of three hosts, one of which has all four guests, whose first plan waits for a person."""
+def stage(
+    directory: Path,
+    settings: WebSettings | None = None,
+    is_open_to_all: bool = False,
+    hosts: Sequence[str] = HOSTS,
+) -> Iterator[Stage]:
+    """Open a site of a few hosts, the first of which has all four guests; its first plan waits for a person."""
     clock = WallClock()
-    specs = [HostSpec(name, 16, 65536, labels={"rack": f"r{number % 2}"}) for number, name in enumerate(HOSTS)]
+    specs = [HostSpec(name, 16, 65536, labels={"rack": f"r{number % 2}"}) for number, name in enumerate(hosts)]
     world = World(clock, specs, "small")
     for name in GUESTS:
-        world.add_guest(GuestSpec(name, 2, 4096.0, constantly(2.0), {"app": "shop"}, dirty_mib_per_s=0), "h1")
-    hosts = tuple(SiteHost(name=name, bmc=Bmc(kind="simulated")) for name in HOSTS)
+        world.add_guest(GuestSpec(name, 2, 4096.0, constantly(2.0), {"app": "shop"}, dirty_mib_per_s=0), hosts[0])
+    entries = tuple(SiteHost(name=name, bmc=Bmc(kind="simulated")) for name in hosts)
     store = f"sqlite:///{directory / 'balancer.db'}"
-    file = SiteFile(cluster="small", platform=PlatformChoice(kind="simulated"), hosts=hosts, store=store)
+    file = SiteFile(cluster="small", platform=PlatformChoice(kind="simulated"), hosts=entries, store=store)
     policy = directory / "policy.yaml"
     policy.write_text(POLICY)
     site = site_from(file, directory, directory, clock, world)

@@ -72,11 +72,20 @@ def test_who_may_only_look_sees_the_plan_and_no_buttons(small: Stage) -> None:
     assert "Drain this host" not in browser.get("/hosts/h1")[1]
 
 
-def test_a_cycle_of_the_past_is_replayed_and_compared(fresh: Stage) -> None:
+def test_a_cycle_of_the_past_is_read_back_as_long_as_it_is_kept(fresh: Stage) -> None:
+    first = fresh.plan.id
+    browser = fresh.browser(Role.VIEWER)
+    assert f'hx-get="/history/{first}/whole"' in browser.get(f"/history/{first}")[1]
+    assert "Before and after" in browser.get(f"/history/{first}/whole")[1]
+    fresh.service.chronicle._file(first).unlink()
+    assert "Only its line is kept" in browser.get(f"/history/{first}")[1]
+    assert browser.get(f"/history/{first}/whole")[0] == 404
+
+
+def test_two_cycles_are_compared(fresh: Stage) -> None:
     first = fresh.plan.id
     second = fresh.cycle().id
     browser = fresh.browser(Role.VIEWER)
-    assert "Before and after" in browser.get(f"/history/{first}")[1]
     assert "The same plan again" in browser.get(f"/history/{first}/replay")[1]
     status, text = browser.get(f"/history/compare?first={first}&second={second}")
     assert status == 200
