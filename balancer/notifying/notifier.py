@@ -183,5 +183,6 @@ def told_to_people(site: Site, board: Board, secrets: Path, state: Path) -> Iter
     try:
         yield
     finally:
+        give_up = time.monotonic() + SECONDS_TO_END
         for thread in at_work:
-            thread.end(SECONDS_TO_END)
+            thread.end(max(0.0, give_up - time.monotonic()))

@@ -87,14 +87,9 @@ def _renewed(
     """Return the silence of a host that sleeps as it should be; None where it lasts for long enough."""
     ends = now + timedelta(minutes=rules.silence_minutes)
     if not standing:
-        # A whole second to come: one of the past is taken for the present, which no later answer gives exactly.
-        return Silence(matchers, _next_second(now), ends, comment(why, cluster, rules))
+        return Silence(matchers, now, ends, comment(why, cluster, rules))
     lasts = standing[0].ends - now
     return None if lasts >= timedelta(minutes=rules.silence_minutes / 2) else replace(standing[0], ends=ends)
-
-
-def _next_second(now: datetime) -> datetime:
-    return now.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def matchers_of(host: str, rules: Alertmanager) -> Matchers:

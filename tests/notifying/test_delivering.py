@@ -113,6 +113,17 @@ def test_a_target_that_fails_gets_it_later_in_one_message_and_is_warned_of_once_
     assert desk.waiting == []
 
 
+def test_what_failed_once_is_sent_a_minute_later(store: Store) -> None:
+    ops = Ops()
+    ops.refuses = "busy"
+    desk = Desk(store, ops)
+    desk.writes(letter(title="breaker"))
+    desk.delivers()
+    ops.refuses = ""
+    desk.delivers(hours=1 / 60)
+    assert ops.titles == ["lab: breaker"]
+
+
 def test_what_fails_without_words_of_ours_is_not_quoted(store: Store) -> None:
     def send(target: Target, message: Message) -> None:
         raise RuntimeError("https://hooks.example/hunter22")

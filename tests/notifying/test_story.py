@@ -151,6 +151,23 @@ def test_a_standby_tells_nobody(tmp_path: Path, hook: Hook) -> None:
     assert hook.titles == ["town: h2 does not wake"]
 
 
+def test_a_service_publishes_how_its_plans_end(tmp_path: Path, hook: Hook) -> None:
+    town = Town(tmp_path, {"h1": GUESTS, "h2": []}, rules(EVEN + SHORT_SIGHTED), dict.fromkeys(GUESTS, constantly(0.5)))
+    (tmp_path / "policy.yaml").write_text("schema: balancer.policy/1\nmode: act\n")
+    service = Service(town.site, WatchedPolicy(tmp_path / "policy.yaml", "town"), tmp_path, lease_seconds=60.0)
+    cycle = run_cycle(town.site, town.policy)
+    assert cycle.safe is not None
+    service._carrying.act(cycle.safe)
+    service._carrying.threads.shutdown(wait=True)
+    (report,) = service.board.ended_since(0)
+    assert report.plan_id == cycle.plan.id
+    notifier = Notifier(town.site, service.board, telling(), sender(Path("/nonexistent")))
+    for _ in range(2):
+        notifier.look()
+        notifier.deliveries[0].deliver()
+    assert hook.titles == ["town: a plan was carried out"]
+
+
 @pytest.fixture
 def service(tmp_path: Path, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> Service:
     """A service in this process, on a site that names the hook and an Alertmanager that nobody runs."""
