@@ -14,6 +14,8 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 DECISIONS = DOCS / "decisions"
 ICON = ROOT / "balancer" / "web" / "static" / "icon.svg"
+FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+LIST_BELOW_TEXT = re.compile(r"^((?![-*+] |\d+\. )[^\s|#>].*)\n(?=[-*+] |\d+\. )", re.MULTILINE)
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|<)([^)#\s]+)(?=[)#])")
 
 
@@ -30,10 +32,13 @@ def on_files(files: Files, *, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Let links lead to where the files are in the site; list the decisions, as a forge does."""
+    """Let links lead to where the files are in the site; see lists, and list the decisions, as a forge does."""
     here = _in_repository(page.file.src_uri)
     listed = _list(DECISIONS) if here == DECISIONS / "README.md" else ""
-    return LINK.sub(lambda link: _in_site(_target(here, link[1]), from_page=page.file.src_uri), markdown) + listed
+    said = LINK.sub(lambda link: _in_site(_target(here, link[1]), from_page=page.file.src_uri), markdown)
+    parts = FENCED.split(said)
+    parts[::2] = [LIST_BELOW_TEXT.sub(r"\1\n\n", part) for part in parts[::2]]
+    return "".join(parts) + listed
 
 
 def on_post_page(output: str, **_: Any) -> str:
