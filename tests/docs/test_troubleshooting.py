@@ -75,8 +75,8 @@ def test_each_check_of_the_doctor_has_an_entry() -> None:
     assert [row[0] for row in rows_under("Findings of the doctor")] == [check.name for check in CHECKS]
 
 
-ERRORS = ("SiteError", "PlatformError", "PowerError", "StoreError", "HistoryError")
-SITE = files("*.py", "platforms/libvirt/*.py", "power/*.py", "store/*.py", "history/*.py")
+ERRORS = ("SiteError", "PlatformError", "PowerError", "StoreError", "HistoryError", "NoticeError")
+SITE = files("*.py", "platforms/libvirt/*.py", "power/*.py", "store/*.py", "history/*.py", "notifying/*.py")
 SAID = {
     "conditions of a shutdown": returned_by("execution/conditions.py"),
     "whose BMC it is": returned_by("execution/identity.py") | assigned_to("execution/identity.py", "words"),
