@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-all bench docs lint image-check clean
+.PHONY: run test test-all bench docs lint audit image-check clean
 
 run: $(VENV)/.for-use
 	$(BIN)/balancer run
@@ -41,6 +41,14 @@ lint: $(VENV)/.for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml balancer
+
+# Known holes in what constraints.txt pins, as PyPI knows them: wants the network, so it is no part of `test`. What could not
+# be looked up is a failure too. The tool lives apart from what it looks at.
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt $(AUDIT)
 
 # The documentation as a site, in site/: `python3 -m http.server --directory site` shows it, its search too.
 docs: $(VENV)/.for-docs

@@ -13,10 +13,42 @@ from balancer.errors import PowerError
 from balancer.execution import ActingSite
 from balancer.policy import Policy
 from balancer.power.base import PowerSwitch
+from balancer.reporting.power import HostPower
 from balancer.store import Store
 
 MISSED_AT_MOST = 3  # intervals; what the cluster took in a longer gap nobody knows
 AT_THE_SAME_TIME = 16  # BMCs asked what their hosts draw
+
+
+def powers(store: Store, seen: Iterable[tuple[str, str, bool]]) -> list[HostPower]:
+    """Put beside what is seen of hosts what is remembered of them.
+
+    seen: a host, what its BMC says, whether its hypervisor answers
+    """
+    marks, boots, tests = store.marks.all(), store.boots.counts(), store.power_tests.all()
+    known = []
+    for name, said, answers in seen:
+        mark, last, test = marks.get(name), store.journal.last_switched(name), tests.get(name)
+        quarantine = mark.quarantine if mark else None
+        known.append(
+            HostPower(
+                host=name,
+                bmc_says=said,
+                answers=answers,
+                asleep_since=mark.asleep_since if mark else None,
+                wake_proven_at=mark.wake_proven_at if mark else None,
+                boot_seconds=mark.boot_seconds if mark else None,
+                boots=boots.get(name, 0),
+                last=f"{last.action.replace('_', ' ')}: {last.state}" if last else "",
+                last_at=(last.settled_at or last.at) if last else None,
+                quarantined_since=quarantine.since if quarantine else None,
+                quarantined_why=quarantine.why if quarantine else "",
+                tested_at=test.at if test else None,
+                test_result=test.result if test else "",
+                test_words=test.words if test else "",
+            )
+        )
+    return known
 
 
 def measured_watts(site: ActingSite, seen: Cluster) -> dict[str, float]:

@@ -32,7 +32,7 @@ from balancer.commands import (
     token,
 )
 from balancer.commands.exits import ERROR, INTERRUPTED, USAGE
-from balancer.commands.logs import set_up_logs
+from balancer.commands.logs import log_what_nobody_caught, set_up_logs
 from balancer.commands.screen import say_error
 from balancer.errors import BalancerError
 
@@ -74,6 +74,7 @@ def _common(
 
 def main() -> None:
     """Run the command line; every failure that a person can answer is one line, never a traceback."""
+    log_what_nobody_caught()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from balancer.masking import masked
+
 
 class Prospect(StrEnum):
     """Whether it is worth trying again what has failed."""
@@ -72,6 +74,8 @@ class SiteError(BalancerError):
     """Something at the site did not work: which host, what was tried, why it failed, what to do."""
 
     def __init__(self, subject: str, operation: str, cause: str, way_out: str = "") -> None:
+        # What others say about a failure goes from here into logs, pages, audit and journal.
+        operation, cause = masked(operation), masked(cause)
         super().__init__(f"{subject}: {operation}: {cause}" + (f" ({way_out})" if way_out else ""))
         self.subject = subject
         self.operation = operation

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from balancer.errors import SiteError
+from balancer.masking import never_say
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,12 @@ class Secret:
 
 def read_secret(ref: str, secrets_dir: Path, wanted_for: str) -> Secret:
     """Read `file:NAME` from the secrets directory, or `env:NAME`; says for whom it was wanted when it cannot."""
+    secret = _read(ref, secrets_dir, wanted_for)
+    never_say(secret.value.get_secret_value())
+    return secret
+
+
+def _read(ref: str, secrets_dir: Path, wanted_for: str) -> Secret:
     kind, _, name = ref.partition(":")
     if kind == "env":
         return _from_environment(ref, name, wanted_for)

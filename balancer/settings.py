@@ -24,7 +24,9 @@ class Settings(BaseSettings):
         default=None,
         description="while this file exists nothing is begun, waking included; absent: `balancer.stop` in `state`",
     )
-    log_format: Literal["text", "json"] = "text"
+    log_format: Literal["text", "json"] | None = Field(
+        default=None, description="of the log; absent: text on a terminal, else JSON"
+    )
     lease_seconds: float = Field(default=60.0, ge=5, description="for how long the right to act is held without a sign")
 
     @property

@@ -36,6 +36,13 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     return LINK.sub(lambda link: _in_site(_target(here, link[1]), from_page=page.file.src_uri), markdown) + listed
 
 
+def on_post_page(output: str, **_: Any) -> str:
+    """Give the theme's search a name, without which a screen reader says that there is a dialogue and not which."""
+    return output.replace(
+        'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
+    )
+
+
 def _links_of(page: Path) -> Iterator[Path]:
     if page.is_dir():
         yield from _files_of(page)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +45,12 @@ class Running:
     @property
     def ill(self) -> str:
         return why_unhealthy(self.state, datetime.now(UTC))
+
+    @property
+    def cycles(self) -> list[dict[str, Any]]:
+        """What the log says of each cycle."""
+        whole_lines = self.log.read_text().rpartition("\n")[0].splitlines()
+        return [said for said in map(json.loads, whole_lines) if "moves" in said]
 
     def waits_for(self, what: Callable[[], bool]) -> None:
         give_up = time.monotonic() + PATIENCE_SECONDS
@@ -89,9 +98,23 @@ def balancer_says(*words: str, state: Path) -> tuple[int, str]:
 def test_rules_that_nothing_keeps_are_said_once_and_not_each_cycle(tmp_path: Path) -> None:
     rules = "constraints: [{kind: apart, name: one, vms: ['*']}]\n"  # four guests, two hosts
     with service(tmp_path, interval_seconds=1, more=rules) as running:
-        running.waits_for(lambda: running.log.read_text().count("plan=") >= 3)
+        running.waits_for(lambda: len(running.cycles) >= 3)
         said = running.log.read_text()
         assert said.count("one cannot be kept on the present cluster") == 1
+
+
+def test_each_cycle_is_one_sentence_with_its_facts_beside_it(tmp_path: Path) -> None:
+    with service(tmp_path, interval_seconds=1) as running:
+        running.waits_for(lambda: len(running.cycles) >= 3)
+        running.is_told(signal.SIGTERM)
+        assert running.leaves_with() == 0, running.log.read_text()
+        with its_store(tmp_path) as store:
+            known = Counter(line.plan_id for line in store.cycles.latest())
+    assert Counter(said["plan"] for said in running.cycles) == known
+    for said in running.cycles:
+        assert said["event"].startswith("Move ") and "\n" not in said["event"]
+        assert (said["mode"], said["level"], said["asleep"]) == ("recommend", "info", 0)
+        assert said["moves"] > 0 and 0 <= said["gap"] < 1 and said["seconds"] > 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -26,7 +26,7 @@ from balancer.formats import read
 from balancer.policy import load
 from balancer.power.identity import same_machine
 
-PASSWORD = "BALANCER_INIT_BMC_PASSWORD"
+PASSWORD = "BALANCER_INIT_BMC_PASSWORD"  # nosec B105  # the variable that holds it
 
 
 def join(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def _option(name: str, help: str) -> Any:
     return typer.Option(f"--{name}", help=help, envvar=f"BALANCER_INIT_{name.upper().replace('-', '_')}")
 
 
-def init(
+def init(  # nosec B107  # `secret` is the name of a file
     hosts: Annotated[
         str, _option("hosts", "The hosts: hv1,hv2 or hv[01-12] or hv1=192.0.2.11 or whole libvirt URIs.")
     ] = "",

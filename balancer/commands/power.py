@@ -21,11 +21,10 @@ from balancer.errors import BalancerError, Fault, InputError, PowerError
 from balancer.execution.power_proof import prove_power
 from balancer.leadership import leading
 from balancer.power.base import PowerState, PowerSwitch
-from balancer.reporting.power import HostPower, power_json, power_text
+from balancer.reporting.power import power_json, power_text
 from balancer.reporting.savings import savings_json, savings_table
 from balancer.settings import load_settings
 from balancer.site import limits_of
-from balancer.store import Store
 from balancer.store.audit import AuditLine
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -41,34 +40,13 @@ def status(
         with ThreadPoolExecutor(max_workers=16) as pool:
             states = list(pool.map(_state_in_words, opened.acting.switches.values()))
             answers = list(pool.map(opened.acting.platform.answers, names))
-        known = [_known_of(opened.acting.store, *each) for each in zip(names, states, answers, strict=True)]
+        known = accounting.powers(opened.acting.store, zip(names, states, answers, strict=True))
         now = opened.clock.now()
     if format is Format.JSON:
         sys.stdout.write(power_json(known, now) + "\n")
     else:
         out.print(power_text(known, now))
     return DONE
-
-
-def _known_of(store: Store, name: str, said: str, answers: bool) -> HostPower:
-    """Put beside what is seen of a host what is remembered of it."""
-    marks, last, test = store.marks.of(name), store.journal.last_switched(name), store.power_tests.all().get(name)
-    return HostPower(
-        host=name,
-        bmc_says=said,
-        answers=answers,
-        asleep_since=marks.asleep_since,
-        wake_proven_at=marks.wake_proven_at,
-        boot_seconds=marks.boot_seconds,
-        boots=store.boots.counts().get(name, 0),
-        last=f"{last.action.replace('_', ' ')}: {last.state}" if last else "",
-        last_at=(last.settled_at or last.at) if last else None,
-        quarantined_since=marks.quarantine.since if marks.quarantine else None,
-        quarantined_why=marks.quarantine.why if marks.quarantine else "",
-        tested_at=test.at if test else None,
-        test_result=test.result if test else "",
-        test_words=test.words if test else "",
-    )
 
 
 def _state_in_words(switch: PowerSwitch) -> str:

@@ -25,16 +25,14 @@ from balancer.domain.rehearsed import Rehearsed
 from balancer.domain.site_file import SiteFile
 from balancer.domain.tuned import Tuned
 from balancer.domain.value import Value
-from balancer.formats import json_schema, read, to_json
+from balancer.formats import json_schema, read
 from balancer.planning import verify as verify_plan
 from balancer.planning.conflicts import with_places
 from balancer.policy import Policy
 from balancer.policy.document import PolicyDocument
 from balancer.policy.places import NOWHERE, Places
-from balancer.reporting.markdown import plan_markdown
-from balancer.reporting.pages.plan import plan_page
+from balancer.reporting.plan_files import FileFormat, plan_file
 from balancer.reporting.playbook import Terms, plan_playbook
-from balancer.reporting.table import plan_csv
 from balancer.reporting.text import plan_text
 from balancer.saved import replay_cycle, save_cycle
 from balancer.site import limits_of
@@ -106,22 +104,10 @@ def plan(
         # What is read can be laid aside, what is run cannot: an unsafe plan becomes no playbook.
         sys.stdout.write("" if cycle.objections else plan_playbook(made, cycle.seen, _terms(ways, wanted)))
     else:
-        sys.stdout.write(_written(made, cycle.seen, format))
+        sys.stdout.write(plan_file(made, cycle.seen, FileFormat(format)))
     for objection in cycle.objections:
         err.print(Text(f"this plan is not safe, a fault of the balancer's own: {objection}", style="bold red"))
     return _exit_code(cycle, exit_zero)
-
-
-def _written(plan: Plan, seen: Cluster, format: PlanFormat) -> str:
-    match format:
-        case PlanFormat.CSV:
-            return plan_csv(plan)
-        case PlanFormat.MARKDOWN:
-            return plan_markdown(plan, seen)
-        case PlanFormat.HTML:
-            return plan_page(plan, seen)
-        case _:
-            return to_json(plan) + "\n"
 
 
 def _terms(ways: SiteFile, policy: Policy) -> Terms:

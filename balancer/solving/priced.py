@@ -20,7 +20,7 @@ fuller already.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -263,7 +263,29 @@ def _best_load(parts: Parts, worth: Floats) -> Floats:
 
 
 def _worth_of_room(parts: Parts, prices: Floats, sold: Floats) -> Floats:
-    """Find what room is worth on each host, one direction after the other: between its price and its worth today."""
+    """Find what room is worth on each host; where nothing is today it is worth its price."""
+    worth = np.broadcast_to(prices, parts.fixed.shape).copy()
+    loaded = np.asarray(parts.fixed.any(axis=1), dtype=np.bool_)
+    loaded[parts.home] = True
+    worth[loaded] = _worth_where_loaded(_of_hosts(parts, loaded), prices, sold)
+    return worth
+
+
+def _of_hosts(parts: Parts, kept: Bools) -> Parts:
+    """Return some hosts alone, with all that is on any host."""
+    return replace(
+        parts,
+        home=(np.cumsum(kept) - 1)[parts.home],
+        fixed=parts.fixed[kept],
+        limit=parts.limit[kept],
+        curve=parts.curve[kept],
+        tables=tuple(tables.of(kept) for tables in parts.tables),
+        load_today=parts.load_today[kept],
+    )
+
+
+def _worth_where_loaded(parts: Parts, prices: Floats, sold: Floats) -> Floats:
+    """Go one direction after the other, between a host's price and what room is worth on it today."""
     lowest = np.broadcast_to(prices, parts.fixed.shape)
     span = np.maximum(_steepness_today(parts) - lowest, 0.0)
     place = np.zeros(span.shape)  # of each worth, between 0 (its price) and 1 (its worth today)

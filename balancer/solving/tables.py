@@ -31,6 +31,10 @@ class Tables:
         """Of the lines between the points, H x (K - 1)."""
         return np.asarray(np.diff(self.cost) / np.diff(self.load), dtype=np.float64)
 
+    def of(self, hosts: npt.NDArray[np.bool_]) -> Tables:
+        """Return the same for some hosts alone."""
+        return Tables(self.resource, self.load[hosts], self.cost[hosts])
+
     def on_host(self, host: int, load: Floats | float) -> Floats:
         """Return what any loads cost on one host."""
         return np.asarray(np.interp(load, self.load[host], self.cost[host]), dtype=np.float64)
@@ -73,10 +77,18 @@ def tables_of(tables: Iterable[LoadTable], places: dict[str, int], resource: int
     found: dict[int, list[LoadTable]] = {}
     for table in tables:
         found.setdefault(places[table.host], []).append(table)
-    rows = [_row(found.get(host, ()), most) for host in range(len(places))]
+    known: dict[tuple[object, ...], Points] = {}  # hosts of a kind have the same tables: a thousand are laid out once
+    rows = [_row_once(found.get(host, ()), most, known) for host in range(len(places))]
     width = max(len(row) for row in rows)
     filled = np.array([_filled(row, width) for row in rows], dtype=np.float64).reshape(len(rows), width, 2)
     return Tables(resource, filled[:, :, 0], filled[:, :, 1])
+
+
+def _row_once(tables: Sequence[LoadTable], most: float, known: dict[tuple[object, ...], Points]) -> Points:
+    alike = tuple(table.points for table in tables)
+    if alike not in known:
+        known[alike] = _row(tables, most)
+    return known[alike]
 
 
 def _row(tables: Sequence[LoadTable], most: float) -> Points:

@@ -145,6 +145,15 @@ class Journal:
         """Return the last steps, newest first."""
         return self._find(select(journal).order_by(journal.c.id.desc()).limit(limit))
 
+    def about_guest(self, name: str, limit: int = 20) -> tuple[JournalEntry, ...]:
+        """Return the last moves of a guest, newest first."""
+        return self._find(select(journal).where(journal.c.vm == name).order_by(journal.c.id.desc()).limit(limit))
+
+    def about_host(self, name: str, limit: int = 20) -> tuple[JournalEntry, ...]:
+        """Return the last steps that touched a host: how it was switched, and who came and went."""
+        touched = (journal.c.host == name) | (journal.c.source == name) | (journal.c.target == name)
+        return self._find(select(journal).where(touched).order_by(journal.c.id.desc()).limit(limit))
+
     def between(self, since: datetime, until: datetime) -> tuple[JournalEntry, ...]:
         """Return the steps that began in [since, until), oldest first."""
         return self._find(select(journal).where(journal.c.at >= since, journal.c.at < until).order_by(journal.c.id))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from balancer.accounting import powers
 from balancer.actions import NotThere
+from balancer.constraints import Constraint
+from balancer.constraints.selectors import OfVms, OnSomeHosts
 from balancer.cycle import think
+from balancer.domain.cluster import Cluster
 from balancer.domain.comparison import Comparison
 from balancer.domain.explanation import Explanation
 from balancer.domain.host import Host
@@ -18,7 +21,8 @@ from balancer.domain.vm import Vm
 from balancer.errors import Fault, HistoryError
 from balancer.planning.checking import remarks
 from balancer.planning.comparing import compare
-from balancer.planning.explaining import explain_vm
+from balancer.planning.conflicts import with_places
+from balancer.planning.explaining import Case, explain_vm
 from balancer.planning.explaining_hosts import explain_host
 from balancer.policy.loading import load_as_if
 from balancer.policy.notes import notes
@@ -26,16 +30,20 @@ from balancer.policy.places import places_of
 from balancer.policy.ready import ready_policy
 from balancer.policy.showing import effective_yaml
 from balancer.published import Published
+from balancer.reporting.plan_files import FileFormat, plan_file
 from balancer.reporting.power import HostPower
 from balancer.reporting.sentences import plan_sentence
-from balancer.saved import SavedCycle
 from balancer.store.proposals import Proposal
 from balancer.web.door import Door
 from balancer.web.identity import Visitor
 from balancer.web.views import totals_of
 
 MOST_READINGS = 600_000  # rows of history that one question may read: hours of a large cluster, days of a small one
+MOST_EXPLAINED_AT_ONCE = (
+    1500  # guests; with 10,000 of them some 30 s, for a host is thought away and all else placed anew
+)
 READINGS_AN_HOUR = 30
+NO_BMC = "no BMC in the site file"
 POINTS = 300  # of a chart
 
 
@@ -85,15 +93,18 @@ def guest(door: Door, name: str) -> Vm:
 def why_host(door: Door, name: str) -> Explanation:
     """Say why a host is on or asleep."""
     host(door, name)
-    with door.thinking():
-        return explain_host(door.case, name)
+    return door.thought_once("host", name, lambda: explain_host(door.case, name))
+
+
+def is_long_to_explain(door: Door) -> bool:
+    """Whether the answer about a host takes so long that a page does not ask for it by itself."""
+    return len(door.published.cycle.seen.vms) > MOST_EXPLAINED_AT_ONCE
 
 
 def why_guest(door: Door, name: str) -> Explanation:
     """Say why a guest is where it is, and where else it could be."""
     guest(door, name)
-    with door.thinking():
-        return explain_vm(door.case, name)
+    return door.thought_once("guest", name, lambda: explain_vm(door.case, name))
 
 
 def proposal(door: Door, plan_id: str) -> Proposal:
@@ -108,6 +119,25 @@ def open_proposal(door: Door) -> Proposal | None:
     """Return the newest plan that somebody may decide on; None where there is none, or the last cycle wants nothing."""
     newest = door.store.proposals.latest(1)
     return newest[0] if newest and newest[0].is_open(door.now) else None
+
+
+def plan_as_file(door: Door, plan_id: str, format: FileFormat) -> tuple[str, str]:
+    """Return the name and the text of a plan's file: of the last one (`last`), or of one that is kept."""
+    plan, seen = _plan_and_cluster(door, plan_id, format)
+    return f"plan-{plan.taken_at:%Y%m%d-%H%M%S}-{plan.id[:8]}.{format.ending}", plan_file(plan, seen, format)
+
+
+def _plan_and_cluster(door: Door, plan_id: str, format: FileFormat) -> tuple[Plan, Cluster]:
+    known = door.published
+    if plan_id in {"last", known.cycle.plan.id}:
+        return with_places(known.cycle.plan, places_of(known.loaded).of), known.cycle.seen
+    whole = door.chronicle.saved(plan_id)
+    if whole is not None:
+        return whole.plan, whole.snapshot
+    plan = proposal(door, plan_id).plan
+    if format in {FileFormat.HTML, FileFormat.MARKDOWN}:
+        raise NotThere([Fault(plan_id, "the cluster that it was made for is not kept any more", "take json or csv")])
+    return plan, known.cycle.seen
 
 
 def runs(door: Door) -> list[dict[str, Any]]:
@@ -163,28 +193,16 @@ def history(door: Door, kind: str, key: str, hours: float) -> dict[str, Any]:
 
 def power(door: Door) -> list[HostPower]:
     """Say what is known of each host's power, from the last look: no BMC is asked for a page."""
-    seen, marks, boots = door.published.cycle.seen, door.store.marks.all(), door.store.boots.counts()
-    found = []
-    for entry in door.site.acting.file.hosts:
-        mark = marks.get(entry.name)
-        last = door.store.journal.last_switched(entry.name)
-        is_on = seen.has_host(entry.name) and seen.host(entry.name).is_on
-        found.append(
-            HostPower(
-                host=entry.name,
-                bmc_says=("on" if is_on else "off") if entry.bmc else "no BMC in the site file",
-                answers=is_on,
-                asleep_since=mark.asleep_since if mark else None,
-                wake_proven_at=mark.wake_proven_at if mark else None,
-                boot_seconds=mark.boot_seconds if mark else None,
-                boots=boots.get(entry.name, 0),
-                last=f"{last.action.replace('_', ' ')}: {last.state}" if last else "",
-                last_at=(last.settled_at or last.at) if last else None,
-                quarantined_since=mark.quarantine.since if mark and mark.quarantine else None,
-                quarantined_why=mark.quarantine.why if mark and mark.quarantine else "",
-            )
-        )
-    return found
+    seen = door.published.cycle.seen
+    on = {host.name for host in seen.hosts if host.is_on}
+    words = {True: "on", False: "off"}
+    return powers(
+        door.store,
+        [
+            (entry.name, words[entry.name in on] if entry.bmc else NO_BMC, entry.name in on)
+            for entry in door.site.acting.file.hosts
+        ],
+    )
 
 
 def ask_power_test(door: Door, visitor: Visitor, host: str) -> bool:
@@ -194,6 +212,38 @@ def ask_power_test(door: Door, visitor: Visitor, host: str) -> bool:
 
 
 # -- the policy
+
+
+@dataclass(frozen=True)
+class NamedRule:
+    """A promise or a wish that names somebody, and where it is written."""
+
+    promise: str
+    said: str
+    place: str
+    is_wish: bool
+
+
+def rules_naming_guest(door: Door, name: str) -> list[NamedRule]:
+    """Return the rules that select a guest by name, pattern or label."""
+    case = door.case
+    return [
+        _named(case, each) for each in case.promises if isinstance(each, OfVms) and name in each.guests(case.cluster)
+    ]
+
+
+def rules_naming_host(door: Door, name: str) -> list[NamedRule]:
+    """Return the rules that select a host by name, pattern or label."""
+    case = door.case
+    return [
+        _named(case, each)
+        for each in case.promises
+        if isinstance(each, OnSomeHosts) and not each.means_all_hosts and name in each.chosen_hosts(case.cluster)
+    ]
+
+
+def _named(case: Case, rule: Constraint) -> NamedRule:
+    return NamedRule(rule.promise, rule.described(), case.place_of(rule.promise), not rule.hard)
 
 
 @dataclass(frozen=True)
@@ -273,68 +323,3 @@ def try_policy(door: Door, text: str) -> Tried:
     second = both.second.model_copy(update={"file": "on trial", "sentence": plan_sentence(plan)})
     warnings = tuple(notes(loaded, door.now))
     return Tried(both.model_copy(update={"first": first, "second": second}), warnings)
-
-
-# -- the past
-
-
-def saved(door: Door, plan_id: str) -> SavedCycle:
-    """Return a whole cycle of the past."""
-    found = door.chronicle.saved(plan_id)
-    if found is None:
-        raise NotThere([Fault(plan_id, "is no cycle that is kept whole", "only the last ones are")])
-    return found
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """A cycle that was decided again."""
-
-    same: bool
-    sentence: str
-    plan: Plan
-
-
-def replay(door: Door, plan_id: str) -> Replayed:
-    """Decide a cycle again under its own policy, by this version of the balancer."""
-    then = saved(door, plan_id)
-    with door.thinking():
-        cycle = think(then.snapshot, then.policy, then.memory)
-    same = list(map(str, cycle.plan.steps)) == list(map(str, then.plan.steps))
-    return Replayed(same, cycle.sentence, cycle.plan)
-
-
-@dataclass(frozen=True)
-class Between:
-    """What changed from one cycle to another."""
-
-    first: SavedCycle
-    second: SavedCycle
-    moved: Sequence[tuple[str, str, str]]
-    came: Sequence[str]
-    went: Sequence[str]
-    switched: Sequence[tuple[str, str, str]]
-    policy_changed: bool
-
-
-def between(door: Door, first_id: str, second_id: str) -> Between:
-    """Compare two cycles: guests that are elsewhere, that came and went, hosts that were switched."""
-    first, second = saved(door, first_id), saved(door, second_id)
-    if first.snapshot.taken_at > second.snapshot.taken_at:
-        first, second = second, first
-    before = {vm.name: vm.host for vm in first.snapshot.vms}
-    after = {vm.name: vm.host for vm in second.snapshot.vms}
-    states = {host.name: str(host.state) for host in first.snapshot.hosts}
-    return Between(
-        first,
-        second,
-        moved=[(name, before[name], after[name]) for name in before if name in after and before[name] != after[name]],
-        came=[name for name in after if name not in before],
-        went=[name for name in before if name not in after],
-        switched=[
-            (host.name, states[host.name], str(host.state))
-            for host in second.snapshot.hosts
-            if host.name in states and states[host.name] != host.state
-        ],
-        policy_changed=first.plan.policy.digest != second.plan.policy.digest,
-    )

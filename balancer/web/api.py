@@ -18,9 +18,11 @@ from balancer import accounting
 from balancer.actions import TooLate
 from balancer.domain.plan import Plan
 from balancer.errors import Fault
+from balancer.reporting.pages.tiles import tile_of
+from balancer.reporting.plan_files import FileFormat
 from balancer.store.proposals import Proposal
 from balancer.store.tokens import Role
-from balancer.web import answers, views
+from balancer.web import answers, past, views
 from balancer.web.access import role
 from balancer.web.door import Door
 from balancer.web.identity import Visitor
@@ -126,7 +128,7 @@ def router(door: Door) -> APIRouter:  # noqa: PLR0915 - a list of answers, a par
     @api.get("/hosts", summary="All hosts")
     def hosts(request: Request, response: Response, _: Visitor = viewer) -> Any:
         seen = door.published.cycle.seen
-        tiles = [views.tile_of(seen, host, door.published.shares.get(host.name, ())) for host in seen.hosts]
+        tiles = [tile_of(seen, host, door.published.shares.get(host.name, ())) for host in seen.hosts]
         return tagged(request, response, [asdict(tile) for tile in tiles])
 
     @api.get("/hosts/{name}", summary="One host")
@@ -173,6 +175,12 @@ def router(door: Door) -> APIRouter:  # noqa: PLR0915 - a list of answers, a par
     def plan(request: Request, response: Response, _: Visitor = viewer) -> Any:
         return tagged(request, response, plain(door.published.cycle.plan))
 
+    @api.get("/plans/{plan_id}/file", summary="A plan as a file: html, markdown, csv or json; `last` is the last one")
+    def plan_file(plan_id: Name, format: FileFormat = FileFormat.JSON, _: Visitor = viewer) -> Response:
+        name, text = answers.plan_as_file(door, plan_id, format)
+        named = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(text, media_type=format.media_type, headers=named)
+
     @api.get("/proposals", summary="Plans that people were asked about, newest first")
     def proposals(_: Visitor = viewer) -> Any:
         return [_proposal(each, with_plan=False) for each in door.store.proposals.latest()]
@@ -218,7 +226,7 @@ def router(door: Door) -> APIRouter:  # noqa: PLR0915 - a list of answers, a par
 
     @api.get("/cycles/{plan_id}", summary="One cycle whole (balancer.cycle/1), as long as it is kept")
     def cycle(plan_id: Name, _: Visitor = viewer) -> Any:
-        return plain(answers.saved(door, plan_id))
+        return plain(past.saved(door, plan_id))
 
     @api.get("/audit", summary="Who did what, newest first")
     def audit(
@@ -232,7 +240,7 @@ def router(door: Door) -> APIRouter:  # noqa: PLR0915 - a list of answers, a par
 
     @api.post("/cycles/{plan_id}/replay", summary="Decide a cycle again, and say whether the plan is the same")
     def replay(plan_id: Name, _: Visitor = viewer) -> Any:
-        replayed = answers.replay(door, plan_id)
+        replayed = past.replay(door, plan_id)
         return {"same": replayed.same, "sentence": replayed.sentence, "plan": plain(replayed.plan)}
 
     @api.post("/policy/try", summary="Say what a policy would do now; nothing is saved (balancer.comparison/1)")

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from balancer import __version__
 from balancer.actions import NotThere, TooLate
 from balancer.errors import BalancerError, InputError
-from balancer.web import api, metrics, pages
+from balancer.web import api, forms, metrics, pages
 from balancer.web.door import Busy, Door, NotYet
 from balancer.web.guarding import PROBLEM, Guard
 from balancer.web.identity import Doorkeeper, Forbidden, TooManyTries, Unknown
@@ -62,8 +62,11 @@ def make_app(door: Door, hosts: frozenset[str], is_tls: bool = False) -> ASGIApp
     app.state.doorkeeper = Doorkeeper(door.store, door.settings, door.is_open_to_all)
     app.include_router(api.router(door))
     app.include_router(pages.router(door, looks))
+    app.include_router(forms.router(door, looks))
     app.include_router(metrics.router(door))
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount(
+        "/static", StaticFiles(directory=STATIC, packages=[("balancer.reporting.pages", "static")]), name="static"
+    )
     _answer_failures(app, looks)
     return cast(ASGIApp, Guard(app, hosts, is_tls))
 

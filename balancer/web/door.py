@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 from balancer.actions import Asking
 from balancer.chronicle import Chronicle
@@ -20,6 +21,8 @@ from balancer.settings import WebSettings
 from balancer.site import Site
 from balancer.store import Store
 from balancer.web.identity import Visitor
+
+T = TypeVar("T")
 
 THINK_AT_A_TIME = 1  # what a visitor asks must not take the processor from the loop
 
@@ -42,6 +45,8 @@ class Door:
     settings: WebSettings
     is_open_to_all: bool = False  # no login: on a loopback address alone
     closes: threading.Event = field(default_factory=threading.Event, repr=False)  # set when no more news are told
+    _answers: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+    _answers_about: int = field(default=0, repr=False)
     _thinking: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(THINK_AT_A_TIME), repr=False
     )
@@ -81,6 +86,17 @@ class Door:
     def asking(self, visitor: Visitor) -> Asking:
         """Let a visitor ask something of the balancer, under their own name."""
         return Asking(self.site, visitor.name)
+
+    def thought_once(self, kind: str, name: str, think: Callable[[], T]) -> T:
+        """Think about something once a cycle, however often it is asked."""
+        with self.thinking():
+            number = self.published.number
+            if number != self._answers_about:
+                self._answers, self._answers_about = {}, number
+            if (kind, name) not in self._answers:
+                self._answers[kind, name] = think()
+            found: T = self._answers[kind, name]
+            return found
 
     @contextmanager
     def thinking(self, patience_seconds: float = 20.0) -> Iterator[None]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from balancer.web import answers
 from balancer.web.door import Door
@@ -22,18 +23,25 @@ _open = threading.BoundedSemaphore(MOST_OPEN)
 
 def stream(door: Door, draw_runs: Callable[[list[dict[str, Any]]], str]) -> Response:
     """Tell a browser what is new, as long as it listens; 503 where too many listen."""
-    if not _open.acquire(blocking=False):
-        return PlainTextResponse("too many pages are open; this one is not live", 503, headers={"Retry-After": "60"})
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_counted(_news(door, draw_runs)), media_type="text/event-stream", headers=headers)
+    return _Counted(_news(door, draw_runs), media_type="text/event-stream", headers=headers)
 
 
-async def _counted(news: AsyncIterator[str]) -> AsyncIterator[str]:
-    try:
-        async for each in news:
-            yield each
-    finally:
-        _open.release()
+class _Counted(StreamingResponse):
+    """News for one of the browsers that may listen.
+
+    Its place is given back here, and not by the news themselves: those are never begun for who has left already.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _open.acquire(blocking=False):
+            full = "too many pages are open; this one is not live"
+            await PlainTextResponse(full, 503, headers={"Retry-After": "60"})(scope, receive, send)
+            return
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            _open.release()
 
 
 async def _news(door: Door, draw_runs: Callable[[list[dict[str, Any]]], str]) -> AsyncIterator[str]:

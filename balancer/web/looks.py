@@ -8,15 +8,17 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from balancer import __version__
 from balancer.domain.units import count_of, in_words, memory_in_words
+from balancer.reporting.pages.page import coded
+from balancer.reporting.pages.tiles import side_by_side, tile
 from balancer.store.tokens import Role
 from balancer.web.door import Door
 from balancer.web.identity import VISIT_COOKIE, Visitor, new_visit
-from balancer.web.views import heat_of
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -52,11 +54,17 @@ class Looks:
             "clock": lambda at: f"{at:%H:%M:%S}" if at else "",
             "seconds": in_words,
             "memory": memory_in_words,
-            "heat": heat_of,
             "url": lambda name: quote(str(name), safe=""),
+            "coded": lambda said: Markup(coded(said)),
             "first_up": lambda said: said[:1].upper() + said[1:],
         }
-        self._templates.globals |= {"count_of": count_of, "PAGES": PAGES, "version": __version__}
+        self._templates.globals |= {
+            "count_of": count_of,
+            "PAGES": PAGES,
+            "version": __version__,
+            "tile": lambda each: Markup(tile(each)),
+            "side_by_side": lambda pairs: Markup(side_by_side(pairs, is_linked=True)),
+        }
 
     def page(self, name: str, request: Request, visitor: Visitor, status: int = 200, **values: Any) -> HTMLResponse:
         """Draw a page for somebody who was let in."""

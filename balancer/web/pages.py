@@ -12,9 +12,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from balancer import accounting
 from balancer.errors import Fault, InputError
+from balancer.reporting.left_alone import left_alone
+from balancer.reporting.pages.flows import flows
+from balancer.reporting.pages.tiles import before_and_after, tile_of, tiles_of
 from balancer.reporting.sentences import gap_sentence, plan_sentence
 from balancer.store.tokens import Role
-from balancer.web import answers, views
+from balancer.web import answers, past, views
 from balancer.web.access import Fields, fields_of, role
 from balancer.web.door import Door
 from balancer.web.identity import SESSION_COOKIE, Doorkeeper, Unknown, Visitor, refuse_other_origins
@@ -72,7 +75,7 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
             "overview.html",
             request,
             visitor,
-            racks=views.tiles_of(known.cycle.seen, known.shares),
+            racks=tiles_of(known.cycle.seen, known.shares),
             totals=views.totals_of(known.cycle.seen),
             plan=known.cycle.plan,
             doubts=known.cycle.seen.doubts,
@@ -83,14 +86,21 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
     @pages.get("/hosts")
     def hosts(request: Request, visitor: Visitor = viewer) -> Response:
         known = door.published
-        tiles = [
-            views.tile_of(known.cycle.seen, host, known.shares.get(host.name, ())) for host in known.cycle.seen.hosts
-        ]
+        tiles = [tile_of(known.cycle.seen, host, known.shares.get(host.name, ())) for host in known.cycle.seen.hosts]
         return page("hosts.html", request, visitor, tiles=tiles)
 
     @pages.get("/hosts/{name:path}/why")
     def why_host(name: Name, request: Request, visitor: Visitor = viewer) -> Response:
         return page("_explanation.html", request, visitor, answer=answers.why_host(door, name))
+
+    @pages.get("/hosts/{name:path}/power-test")
+    def before_power_test(name: Name, request: Request, visitor: Visitor = admin) -> Response:
+        known = next((each for each in answers.power(door) if each.host == name), None)
+        if known is None:
+            return looks.failure(request, 404, f"{name} is not in the site file.")
+        guests = door.published.cycle.seen.guests_of(name) if door.published.cycle.seen.has_host(name) else ()
+        is_under_test = name in door.board.under_test
+        return page("power_test.html", request, visitor, host=known, guests=guests, is_under_test=is_under_test)
 
     @pages.get("/hosts/{name:path}")
     def host(name: Name, request: Request, visitor: Visitor = viewer) -> Response:
@@ -101,10 +111,14 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
             request,
             visitor,
             host=found,
-            tile=views.tile_of(known.cycle.seen, found, known.shares.get(name, ())),
+            tile=tile_of(known.cycle.seen, found, known.shares.get(name, ())),
             watts=known.cycle.seen.watts_of(found),
             guests=views.page_of(views.find_guests(known, sort="cores", host=name), 1, 200),
             drain=door.store.drains.all().get(name),
+            rules=answers.rules_naming_host(door, name),
+            entries=door.store.journal.about_host(name),
+            kept=door.case.kept(f"host:{name}"),
+            is_long=answers.is_long_to_explain(door),
             doubts=[doubt for doubt in known.cycle.seen.doubts if doubt.subject == f"host:{name}"],
         )
 
@@ -125,10 +139,16 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
 
     @pages.get("/guests/{name:path}")
     def guest(name: Name, request: Request, visitor: Visitor = viewer) -> Response:
-        found, known = answers.guest(door, name), door.published
-        rules = [each for each in door.case.promises if _concerns(each, known.cycle.seen, name)]
-        moves = [entry for entry in door.store.journal.latest(500) if entry.vm == name][:20]
-        return page("guest.html", request, visitor, vm=found, row=views.GuestRow.of(found), rules=rules, moves=moves)
+        found = answers.guest(door, name)
+        return page(
+            "guest.html",
+            request,
+            visitor,
+            vm=found,
+            row=views.GuestRow.of(found),
+            rules=answers.rules_naming_guest(door, name),
+            moves=door.store.journal.about_guest(name),
+        )
 
     # -- plans
 
@@ -147,7 +167,6 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
 
     def _plan_page(request: Request, visitor: Visitor, plan: Any, proposal: Any) -> Response:
         seen = door.published.cycle.seen
-        both = views.before_and_after(plan, seen)
         return page(
             "plan.html",
             request,
@@ -158,30 +177,10 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
             earlier=door.store.proposals.latest(8),
             sentence=plan_sentence(plan),
             gap=gap_sentence(plan.summary),
-            both=both,
-            flows=json.dumps(views.flows_of(plan)),
-            left=views.left_alone(plan),
+            both=before_and_after(plan, seen),
+            flows=flows(plan),
+            left=left_alone(plan),
         )
-
-    @pages.post("/plans/{plan_id}/{answer}")
-    def decide(
-        plan_id: Name, answer: str, request: Request, visitor: Visitor = operator, fields: Fields = form
-    ) -> Response:
-        asking, why = door.asking(visitor), fields["why"].strip()[:1000]
-        if answer == "approve":
-            steps = fields.all("step")
-            if fields["some"] and not steps:
-                raise InputError([_fault("no step was chosen", "tick those that are to be carried out")])
-            with door.thinking():
-                asking.approve(plan_id, door.published, steps, why)
-            return RedirectResponse("/runs", 303)
-        if answer == "reject":
-            asking.reject(plan_id, why)
-        elif answer == "postpone":
-            asking.postpone(plan_id, _minutes(fields["minutes"]), why)
-        else:
-            return looks.failure(request, 404, "There is no such page.")
-        return RedirectResponse(f"/plans/{quote(plan_id)}", 303)
 
     @pages.get("/runs")
     def runs(request: Request, visitor: Visitor = viewer) -> Response:
@@ -279,18 +278,18 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
 
     @pages.get("/history/compare")
     def compare(first: Words, second: Words, request: Request, visitor: Visitor = viewer) -> Response:
-        return page("between.html", request, visitor, both=answers.between(door, first, second))
+        return page("between.html", request, visitor, both=past.between(door, first, second))
 
     @pages.get("/history/{plan_id}/replay")
     def replay(plan_id: Name, request: Request, visitor: Visitor = viewer) -> Response:
-        return page("_replayed.html", request, visitor, replayed=answers.replay(door, plan_id))
+        return page("_replayed.html", request, visitor, replayed=past.replay(door, plan_id))
 
     @pages.get("/history/{plan_id}")
     def cycle(plan_id: Name, request: Request, visitor: Visitor = viewer) -> Response:
         line, whole = door.store.cycles.of(plan_id), door.chronicle.saved(plan_id)
         if line is None and whole is None:
             return looks.failure(request, 404, f"{plan_id} is no cycle that is known.")
-        both = views.before_and_after(whole.plan, whole.snapshot) if whole else []
+        both = before_and_after(whole.plan, whole.snapshot) if whole else []
         return page("cycle.html", request, visitor, plan_id=plan_id, line=line, whole=whole, both=both)
 
     @pages.get("/audit")
@@ -306,69 +305,7 @@ def router(door: Door, looks: Looks) -> APIRouter:  # noqa: PLR0915 - a list of 
             "audit.html", request, visitor, lines=lines[: views.A_PAGE], has_more=has_more, number=number, said=said
         )
 
-    # -- asking
-
-    @pages.post("/pause")
-    def pause(visitor: Visitor = operator, fields: Fields = form) -> Response:
-        door.asking(visitor).pause(*_why(fields))
-        return RedirectResponse("/", 303)
-
-    @pages.post("/resume")
-    def resume(visitor: Visitor = operator) -> Response:
-        door.asking(visitor).resume()
-        return RedirectResponse("/", 303)
-
-    @pages.post("/abort")
-    def abort(visitor: Visitor = operator, fields: Fields = form) -> Response:
-        door.asking(visitor).give_up(fields["guest"] or None, *_why(fields))
-        return RedirectResponse("/runs", 303)
-
-    @pages.post("/drain")
-    def drain(visitor: Visitor = operator, fields: Fields = form) -> Response:
-        door.asking(visitor).drain(fields["host"], *_why(fields))
-        return RedirectResponse(f"/hosts/{quote(fields['host'], safe='')}", 303)
-
-    @pages.post("/undrain")
-    def undrain(visitor: Visitor = operator, fields: Fields = form) -> Response:
-        door.asking(visitor).undrain(fields["host"])
-        return RedirectResponse(f"/hosts/{quote(fields['host'], safe='')}", 303)
-
-    @pages.post("/wake")
-    def wake(visitor: Visitor = operator, fields: Fields = form) -> Response:
-        door.asking(visitor).wake(fields["host"])
-        return RedirectResponse("/power", 303)
-
-    @pages.post("/power-test")
-    def power_test(visitor: Visitor = admin, fields: Fields = form) -> Response:
-        answers.ask_power_test(door, visitor, fields["host"])
-        return RedirectResponse("/power", 303)
-
     return pages
-
-
-def _concerns(promise: Any, seen: Any, guest: str) -> bool:
-    """Whether a promise of the policy selects this guest by name or label."""
-    guests = getattr(promise, "guests", None)
-    return guests is not None and guest in guests(seen)
-
-
-def _why(fields: Fields) -> list[str]:
-    why = fields["why"].strip()[:1000]
-    return [why] if why else []
-
-
-def _minutes(said: str) -> float:
-    try:
-        minutes = float(said)
-    except ValueError:
-        minutes = 0.0
-    if not 0 < minutes <= 7 * 24 * 60:
-        raise InputError([_fault(f"{said!r} is no number of minutes up to a week", "write 60")])
-    return minutes
-
-
-def _fault(what: str, instead: str) -> Fault:
-    return Fault("the form", what, instead)
 
 
 def _summed(amounts: list[Any]) -> dict[str, float]:

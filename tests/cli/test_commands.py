@@ -6,16 +6,20 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from balancer.cli import run
+from balancer.cycle import Cycle, think
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Plan
 from balancer.embedded import the_embedded_site
 from balancer.formats import read, read_text, to_json
+from balancer.planning.verify import Objection
 from balancer.platforms.simulated import SimulatedPlatform
 from balancer.site import Site
 from tests.drawing import cluster
@@ -99,6 +103,22 @@ def test_a_plan_becomes_a_playbook_with_the_ways_of_the_site_file(
     said = capsys.readouterr().out
     assert said.startswith("---\n# Move 1 guest") and "deadline_seconds: 420" in said
     assert 'source_uri: "qemu+tcp://h1/system"' in said and 'peer_uri: "qemu+tcp://h2/system"' in said
+
+
+def test_a_plan_that_is_not_safe_becomes_no_playbook(
+    files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unsafe(*seen: Any) -> Cycle:
+        return replace(think(*seen), objections=(Objection("s1", "h2 has no room"),))
+
+    monkeypatch.setattr("balancer.commands.thinking.think", unsafe)
+    site = tmp_path / "site.yaml"
+    site.write_text("schema: balancer.site/1\ncluster: drawn\nplatform: {kind: libvirt}\nhosts: []\n")
+    snapshot, policy = files
+    ask = ["plan", "--snapshot", snapshot, "--policy", policy, "--format", "ansible", "--site", str(site)]
+    assert run(ask) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and "this plan is not safe" in said.err
 
 
 def test_exit_codes_of_plan(files: tuple[str, str], tmp_path: Path) -> None:

@@ -13,14 +13,20 @@ from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from tests.docs.console import DOCS, ROOT
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 pytest.importorskip("mkdocs", reason="pip install -e '.[docs]'")
 CHROMIUM = shutil.which("chromium") or ""
+IN_A_BROWSER = pytest.mark.skipif(not CHROMIUM, reason="Debian's chromium is missing: apt-get install chromium")
+AXE = (ROOT / "tests" / "web" / "axe.min.js").read_text(encoding="utf-8")
 FETCHED = {
     ("link", "href"),
     ("script", "src"),
@@ -154,21 +160,44 @@ def test_what_a_forge_shows_as_a_list_or_a_table_is_one_here_too(site: Site) -> 
     assert left == set()
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="Debian's chromium is missing: apt-get install chromium")
-def test_a_browser_reads_and_searches_it_and_asks_nobody_else(site: Site) -> None:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with served(site.at) as address, playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        requests: list[str] = []
-        complaints: list[str] = []
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"{address}/index.html")
-        page.get_by_role("textbox", name="Search").fill("quarantine")
-        page.locator(".md-search-result__link").first.wait_for()
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@IN_A_BROWSER
+def test_a_browser_reads_and_searches_it_and_asks_nobody_else(site: Site, browser: Browser) -> None:
+    page = browser.new_page()
+    requests: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    with served(site.at) as address:
+        page.goto(f"{address}/index.html?q=quarantine")  # typed before its script is there, it would not be heard
         page.locator(".md-search-result__link").first.click()
-        page.wait_for_url(re.compile(r"\.html.*"))
-        browser.close()
+        page.wait_for_url(re.compile(r"\.html.*h=quarantine"))
     assert complaints == []
     assert {url for url in requests if not url.startswith((address, "data:"))} == set()
+
+
+@IN_A_BROWSER
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_have_no_serious_barrier_and_fit_a_phone(
+    site: Site, browser: Browser, scheme: Literal["light", "dark"]
+) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    found, too_wide = [], []
+    with served(site.at) as address:
+        for name in ("index", "how-it-decides", "policy-guide", "troubleshooting"):
+            page.set_viewport_size({"width": 1360, "height": 900})
+            page.goto(f"{address}/{name}.html")
+            page.evaluate(AXE)
+            said = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")["violations"]
+            found += [(name, each["id"]) for each in said if each["impact"] in {"serious", "critical"}]
+            page.set_viewport_size({"width": 390, "height": 844})
+            too_wide += [name] if page.evaluate("document.documentElement.scrollWidth") > 390 else []
+    assert (found, too_wide) == ([], [])

@@ -84,7 +84,7 @@ def test_a_drained_host_is_left_by_guests_that_run_and_those_that_are_shut_off(p
     counters = start_guests(lab, {"web": "hv2"}, load_percent=5, persistent=False)
     lab.define_guest(Guest("wiki", 5, 96, 1, None, ""), "hv2")
     product.has_policy("objectives: {even_load: {weight: 1}, few_moves: {weight: 0.02}}")
-    product.says("host", "drain", "hv2", code=3)
+    product.says("host", "drain", "hv2", code=2)
     plan, playbook = planned(product)
     targets = {step.move.vm: step.move.target for step in plan.moves}
     assert set(targets) == {"web", "wiki"}

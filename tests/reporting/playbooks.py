@@ -82,7 +82,7 @@ class StandIn:
         self.directory = directory
         self._file = directory / "cluster.json"
         self._said = {"hosts": {uri_of(host): guests for host, guests in hosts.items()}, "log": []}
-        self.changes(waits_for={}, failing=[])
+        self.changes(waits_for={}, asleep={}, failing=[])
         virsh = directory / "virsh"
         virsh.write_text(f'#!/bin/sh\nexec {sys.executable} {virsh_stand_in.__file__} "$@"\n')
         virsh.chmod(0o755)

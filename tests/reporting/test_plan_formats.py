@@ -5,12 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
+from html import unescape
+from itertools import groupby
 
 import pytest
 
 from balancer.domain.cluster import Cluster
+from balancer.domain.conflict import Conflict, Rule
+from balancer.domain.host import CPU
 from balancer.domain.memory import Memory
-from balancer.domain.plan import Plan
+from balancer.domain.outcome import outcome
+from balancer.domain.plan import Because, Kept, Plan, Unmet
+from balancer.domain.units import count_of
 from balancer.planning import make_plan
 from balancer.reporting.markdown import plan_markdown
 from balancer.reporting.pages.plan import plan_page
@@ -59,6 +65,40 @@ def test_the_page_fetches_nothing() -> None:
     said = plan_page(*planned())
     assert "default-src 'none'" in said
     assert not re.search(r"<(img|link|iframe)|\s(src|href)=|url\(|@import|https?://", said)
+
+
+def _ways(plan: Plan) -> list[tuple[str, str, str]]:
+    return [(step.move.source, step.move.target, step.move.vm) for step in plan.moves]
+
+
+def test_the_page_draws_who_goes_where_and_hosts_before_and_after() -> None:
+    plan, cluster = planned()
+    said = plan_page(plan, cluster)
+    for (source, target), moved in groupby(sorted(_ways(plan)), lambda way: way[:2]):
+        names = [name for *_, name in moved]
+        assert f"<title>{source} → {target}: {count_of(len(names), 'guest')}: {', '.join(names)}</title>" in said
+    later = outcome(plan, cluster)
+    for host in cluster.hosts:
+        shares = [f">{each.utilisation(each.host(host.name), CPU):.0%}<" for each in (cluster, later)]
+        row = said[said.index(f'<th scope="row">{host.name}<') :].partition("</tr>")[0]
+        assert [share in row for share in shares] == [True, True]
+
+
+def test_what_is_left_alone_and_why_promises_break_stand_on_the_page_and_in_markdown() -> None:
+    plan, cluster = planned()
+    facts = Conflict(rules=(Rule(promise="p1", kind="apart", place="policy.yaml:7"),), why=("three guests, two hosts",))
+    kept = tuple(Kept(subject=f"vm:g{n}", because=Because.IMMOVABLE, detail="a USB key") for n in range(20))
+    unmet = Unmet(promise="p1", subject="h1", why="no room", conflict=facts, excess_before=1, excess_after=2)
+    told = plan.model_copy(update={"kept": kept, "unmet": (unmet,)})
+    page, markdown = plan_page(told, cluster), unescape(plan_markdown(told, cluster))
+    assert "<summary>May not be moved: 20</summary>" in page
+    assert ", ".join(f"g{n}" for n in range(20)) + " (a USB key)" in page
+    assert "may not be moved: g0, g1," in markdown
+    assert "g11 and 8 more (a USB key)" in markdown
+    for said in (page, markdown):
+        assert "p1: no room (off by 2 guests, now by 1 guest)" in said
+        assert "p1 (policy.yaml:7) cannot be kept on the present cluster" in said
+        assert "three guests, two hosts" in said
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
@@ -21,8 +22,11 @@ from tests.reporting.playbooks import DRAWN, at_host, move, plan, playbook, term
 
 
 def read(text: str) -> list[dict[str, Any]]:
-    """Read a playbook as Ansible does."""
-    plays = DataLoader().load(text)
+    """Read a playbook as Ansible does: what it says is trusted to be a template, unless its tag says otherwise."""
+    with NamedTemporaryFile("w", suffix=".yml", encoding="utf-8") as written:
+        written.write(text)
+        written.flush()
+        plays = DataLoader().load_from_file(written.name, trusted_as_template=True)
     assert isinstance(plays, list)
     return plays
 
@@ -186,14 +190,14 @@ def test_a_plan_that_it_could_not_carry_out_whole_is_refused(more: dict[str, Any
 
 HOSTILE = st.text(min_size=1, max_size=300) | st.sampled_from(
     [
-        "{{ lookup('pipe', 'touch evil') }}",
+        "{{ lookup('ansible.builtin.env', 'PATH') }}",
         "{% raw %}",
         "a'b\"c: d # e",
         "\\",
         "a\n- name: evil\n  hosts: all",
         "\u2028- hosts: all",
         "\x85- hosts: all",
-        "x" * 99 + " " + "y" * 99 + " z",
+        " " * 300,
         "@`*&!%|>",
         "--all",
         "yes",
@@ -203,7 +207,7 @@ HOSTILE = st.text(min_size=1, max_size=300) | st.sampled_from(
 )
 
 
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(vm=HOSTILE, host=HOSTILE.filter(lambda name: name != "h2"), policy=HOSTILE)
 def test_whatever_a_site_calls_its_guests_and_hosts_it_is_data(vm: str, host: str, policy: str) -> None:
     steps = (

@@ -135,6 +135,7 @@ def test_a_plan_that_is_too_old_moves_nothing(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_host_that_wakes_in_the_meantime_takes_its_guest(tmp_path: Path) -> None:
     stand_in = StandIn(tmp_path, h1={A: RUNS}, h4={})
+    stand_in.changes(asleep={uri_of("h4"): 1})
     wakes = (at_host(1, Action.POWER_ON, "h4"), at_host(2, Action.WAIT_READY, "h4", wave=2))
     said = stand_in.plays(playbook(*wakes, move(3, "a", "h1", "h4", wave=3)))
     assert said.returncode == 0, said.stdout

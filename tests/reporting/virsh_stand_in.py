@@ -45,8 +45,11 @@ def main(words: list[str]) -> None:
         "autostart": autostart,
     }
     with the_cluster() as cluster:
-        if uri not in cluster["hosts"]:
-            sys.exit(f"error: failed to connect to the hypervisor at {uri}")
+        left = cluster["asleep"].get(uri, 0)
+        cluster["asleep"][uri] = max(0, left - 1)
+        is_silent = left > 0 or uri not in cluster["hosts"]
+    if is_silent:
+        sys.exit(f"error: failed to connect to the hypervisor at {uri}")
     commands[command](uri, rest)
 
 

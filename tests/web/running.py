@@ -45,12 +45,15 @@ class Served:
 
 
 @contextmanager
-def served(state: Path) -> Iterator[Served]:
-    """Run the service on the embedded site until the block ends; its first plan waits for a person."""
+def served(state: Path, module: str = "tests.web.served", *words: str) -> Iterator[Served]:
+    """Run a service on the embedded site until the block ends, from its first cycle on.
+
+    module: that starts it, with these words; the usual one has its first plan wait for a person
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BALANCER_")}
     environment["BALANCER_WEB_LISTEN"] = "127.0.0.1:0"
     log = state / "log"
-    command = [sys.executable, "-m", "tests.web.served", str(state)]
+    command = [sys.executable, "-m", module, str(state), *words]
     root = Path(__file__).parents[2]
     with log.open("wb") as written, subprocess.Popen(command, stderr=written, cwd=root, env=environment) as process:
         try:
@@ -58,8 +61,8 @@ def served(state: Path) -> Iterator[Served]:
             running.waits_for(lambda: (state / "url").exists() and (state / "url").read_text() != "")
             running.url = (state / "url").read_text()
             client = running.as_("vera")
-            running.waits_for(lambda: bool(client.get("/proposals").json()))
             running.waits_for(lambda: client.get("/status").status_code == 200)
+            running.waits_for(lambda: module != "tests.web.served" or bool(client.get("/proposals").json()))
             yield running
         finally:
             process.kill()

@@ -36,6 +36,7 @@ mode: confirm
 objectives: {even_load: {weight: 1.0}}
 constraints:
   - {kind: apart, name: pair, vms: [a, b], hard: false, weight: 0.001}
+  - {kind: keep_on, name: keeps-h3, hosts: [h3], at_least: 1}
 stability: {hold_minutes: 0}
 """
 HOSTS = ("h1", "h2", "h3")
@@ -50,6 +51,7 @@ class Stage:
     site: Site
     service: Service
     door: Door
+    world: World
     secrets: dict[Role, str] = field(default_factory=dict)
 
     @cached_property
@@ -130,7 +132,7 @@ def stage(directory: Path, settings: WebSettings | None = None, is_open_to_all: 
     try:
         service = Service(site, WatchedPolicy(policy, "small"), directory, lease_seconds=60.0)
         door = Door(site, service.board, service.chronicle, settings or WebSettings(), is_open_to_all)
-        built = Stage(site, service, door)
+        built = Stage(site, service, door, world)
         until = clock.now() + timedelta(hours=1)
         for role in Role:
             secret = site.acting.store.tokens.add(str(role), role, "tests", clock.now(), until)

@@ -6,6 +6,8 @@ import pytest
 
 from balancer.domain.cluster import Cluster
 from balancer.domain.plan import Plan
+from balancer.reporting.plan_files import FileFormat, plan_file
+from balancer.reporting.table import plan_csv
 from balancer.saved import SavedCycle
 from balancer.store.proposals import ProposalState
 from balancer.store.tokens import Role
@@ -48,6 +50,30 @@ def test_what_it_says_is_what_our_own_formats_say(small: Stage) -> None:
     saved = SavedCycle.model_validate(client.get(f"{API}/cycles/{small.plan.id}").json())
     assert saved.plan == small.plan
     assert client.post(f"{API}/cycles/{small.plan.id}/replay").json()["same"] is True
+
+
+def test_a_plan_is_taken_away_in_the_formats_of_the_command_line(small: Stage) -> None:
+    client, seen = small.as_(Role.VIEWER), small.door.published.cycle.seen
+    for format in FileFormat:
+        for name in (small.plan.id, "last"):
+            answer = client.get(f"{API}/plans/{name}/file", params={"format": format})
+            assert answer.text == plan_file(small.plan, seen, format)
+            assert answer.headers["content-type"] == format.media_type
+            assert answer.headers["content-disposition"].endswith(f'-{small.plan.id[:8]}.{format.ending}"')
+    _, page = small.browser(Role.VIEWER).get(f"/plans/{small.plan.id}")
+    for format in FileFormat:
+        assert f'href="/api/v1/plans/{small.plan.id}/file?format={format}"' in page
+
+
+def test_of_a_plan_whose_cluster_is_forgotten_the_steps_are_there_and_the_picture_is_not(fresh: Stage) -> None:
+    client, first = fresh.as_(Role.VIEWER), fresh.plan
+    fresh.cycle()
+    fresh.service.chronicle._file(first.id).unlink()
+    url = f"{API}/plans/{first.id}/file"
+    assert client.get(url, params={"format": "csv"}).text == plan_csv(first)
+    page = client.get(url, params={"format": "html"})
+    assert (page.status_code, "take json or csv" in page.json()["detail"]) == (404, True)
+    assert client.get(f"{API}/plans/none/file").status_code == 404
 
 
 def test_status_is_the_sentence_and_the_numbers(small: Stage) -> None:

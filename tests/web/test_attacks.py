@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.types import Message
 
+from balancer.web import live
 from balancer.web import serving as server
 from balancer.web.serving import Address, serving
 from tests.web.stage import Stage, stage
@@ -109,6 +112,25 @@ def test_a_crowd_of_silent_clients_keeps_nobody_out(url: tuple[Stage, str]) -> N
     finally:
         for each in crowd:
             each.close()
+
+
+def test_who_asks_for_news_and_has_left_before_they_begin_takes_nobodys_place(url: tuple[Stage, str]) -> None:
+    said: list[Message] = []
+
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def slowly(message: Message) -> None:
+        await asyncio.sleep(0)
+        said.append(message)
+
+    async def ask() -> None:
+        scope = {"type": "http", "asgi": {"spec_version": "2.3"}, "method": "GET", "path": "/live", "headers": []}
+        await live.stream(url[0].door, lambda runs: "")(scope, gone, slowly)
+
+    for _ in range(2 * live.MOST_OPEN):
+        asyncio.run(ask())
+    assert 503 not in [message.get("status") for message in said]
 
 
 def test_an_address_that_is_taken_is_said(url: tuple[Stage, str], tmp_path: Path) -> None:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+from dataclasses import replace
+
 import pytest
 
+from balancer.domain.explanation import Explanation
+from balancer.domain.plan import Action, Because, Kept, Step
+from balancer.formats import to_json
+from balancer.planning.explaining import Case
+from balancer.planning.explaining_hosts import explain_host
 from balancer.store.halts import HaltKind
+from balancer.store.journal import EntryState, JournalEntry
+from balancer.store.power_tests import TestRecord, TestResult
 from balancer.store.proposals import ProposalState
 from balancer.store.tokens import Role
+from balancer.web import answers
 from tests.web.stage import Stage
 
 
@@ -16,11 +28,13 @@ from tests.web.stage import Stage
         ("/", ["Move 2 guests", "h1", "h2", "h3", "A plan waits for you"]),
         ("/hosts", ["h1", "h3", "memory"]),
         ("/hosts/h1", ["Its guests", "Drain this host", ">a<", "r0"]),
+        ("/hosts/h1", ["for every host: headroom", "neither switched it nor moved a guest"]),
+        ("/hosts/h3", ["keeps-h3", "policy.yaml:7"]),
         ("/hosts/h1/why", ["h1 stays on"]),
         ("/guests", ["app=shop", " of 4</span>"]),
         ("/guests?words=shop+b", [" of 1</span>", ">b<"]),
         ("/guests?words=nobody", ["No guest has"]),
-        ("/guests/a", ["pair", "running on", "h1"]),
+        ("/guests/a", ["pair", ", a wish", "policy.yaml:6", "running on", "h1"]),
         ("/guests/a/why", ["Other hosts", "h3"]),
         ("/runs", ["Nothing is under way", "Nothing was ever begun here"]),
         ("/power", ["Who sleeps", "never", "The accounts are empty"]),
@@ -67,6 +81,94 @@ def test_a_cycle_of_the_past_is_replayed_and_compared(fresh: Stage) -> None:
     status, text = browser.get(f"/history/compare?first={first}&second={second}")
     assert status == 200
     assert "Nothing is elsewhere" in text
+
+
+def test_of_two_cycles_it_is_said_who_moved_a_guest_in_between(fresh: Stage) -> None:
+    first = fresh.plan.id
+    step = Step(id="s1", action=Action.MOVE, vm="a", source="h1", target="h2")
+    begun = fresh.store.journal.begin(JournalEntry(fresh.site.clock.now(), first, step))
+    for guest, target in (("a", "h2"), ("b", "h3")):
+        fresh.world.stop_guest(guest)
+        fresh.world.start_guest(guest, target)
+    fresh.store.journal.settle(begun.id, EntryState.DONE, "took 4 s", fresh.site.clock.now())
+    second = fresh.cycle().id
+    browser = fresh.browser(Role.VIEWER)
+    text = browser.get(f"/history/compare?first={second}&second={first}")[1]  # in whatever order they are asked for
+    assert re.search(r"<b>a</b></a> h1 → h2 <span[^>]*>by the balancer<", text)
+    assert re.search(r"<b>b</b></a> h1 → h3 <span[^>]*>by somebody else<", text)
+    assert re.search(r"CPU deviation</th><td class=\"num\">0.236</td><td class=\"num\">0.059</td>", text)
+    assert "took 4 s" in browser.get("/hosts/h2")[1]
+    assert "took 4 s" in browser.get("/guests/a")[1]
+    assert "took 4 s" not in browser.get("/hosts/h3")[1]
+
+
+def test_a_replay_that_ends_elsewhere_says_in_which_steps(fresh: Stage) -> None:
+    saved = fresh.service.chronicle.saved(fresh.plan.id)
+    assert saved is not None
+    kept, lost = fresh.plan.steps
+    other = lost.model_copy(update={"target": "h1"})
+    path = fresh.service.chronicle._file(fresh.plan.id)
+    told = saved.model_copy(update={"plan": saved.plan.model_copy(update={"steps": (kept, other)})})
+    path.write_bytes(gzip.compress(to_json(told).encode()))
+    text = fresh.browser(Role.VIEWER).get(f"/history/{fresh.plan.id}/replay")[1]
+    assert "Another plan than then" in text
+    then, now = text.partition("Only now")[::2]
+    assert (str(other) in then, str(lost) in now, str(kept) in text) == (True, True, False)
+
+
+def test_of_a_large_cluster_the_long_answer_is_only_given_to_who_asks_for_it(
+    fresh: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, kept = fresh.door.published, Kept(subject="host:h1", because=Because.MAY_NOT_SLEEP)
+    cycle = replace(known.cycle, plan=fresh.plan.model_copy(update={"kept": (kept,)}))
+    fresh.service.board.publish(cycle, known.policy, known.loaded, known.policy_path)
+    browser = fresh.browser(Role.VIEWER)
+    assert 'hx-trigger="load"' in browser.get("/hosts/h1")[1]
+    monkeypatch.setattr(answers, "MOST_EXPLAINED_AT_ONCE", 3)
+    text = browser.get("/hosts/h1")[1]
+    assert 'hx-trigger="load"' not in text
+    assert "Work it out" in text
+    assert "does not say <code>may_sleep: true</code>" in text  # what the plan itself says is there at once
+
+
+def test_the_same_question_is_thought_about_once_a_cycle(fresh: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def explain(case: Case, name: str) -> Explanation:
+        asked.append(name)
+        return explain_host(case, name)
+
+    monkeypatch.setattr(answers, "explain_host", explain)
+    browser = fresh.browser(Role.VIEWER)
+    first = browser.get("/hosts/h1/why")
+    assert (browser.get("/hosts/h1/why"), asked) == (first, ["h1"])
+    fresh.cycle()
+    browser.get("/hosts/h1/why")
+    assert asked == ["h1", "h1"]
+
+
+def test_a_power_test_is_asked_for_twice_and_of_an_empty_host(fresh: Stage) -> None:
+    ada = fresh.browser(Role.ADMIN)
+    assert 'href="/hosts/h2/power-test"' in ada.get("/power")[1]
+    assert "It carries 4 guests" in ada.get("/hosts/h1/power-test")[1]
+    text = ada.get("/hosts/h2/power-test")[1]
+    assert "Begin the test" in text
+    assert ada.post("/power-test", host="h2")[0] == 422
+    assert fresh.service.board.under_test == frozenset()
+    assert ada.post("/power-test", host="h2", sure="1") == (303, "/power")
+    assert fresh.service.board.under_test == {"h2"}
+    assert "Its power is being tested" in ada.get("/hosts/h2/power-test")[1]
+    assert ada.get("/hosts/h9/power-test")[0] == 404
+    assert fresh.browser(Role.OPERATOR).get("/hosts/h2/power-test")[0] == 403
+
+
+def test_how_the_last_power_test_ended_is_said(fresh: Stage) -> None:
+    record = TestRecord("h2", fresh.site.clock.now(), TestResult.FAILED, "it did not return")
+    fresh.store.power_tests.note(record)
+    said = fresh.browser(Role.VIEWER).get("/power")[1]
+    assert "failed</span>" in said
+    assert "it did not return" in said
+    assert fresh.as_(Role.VIEWER).get("/api/v1/power").json()[1]["test_words"] == "it did not return"
 
 
 def test_what_an_operator_asks_is_done_and_stands_in_the_audit_under_their_name(fresh: Stage) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 
+PICTURES = (Path(__file__).parent / "static" / "pictures.css").read_text(encoding="utf-8")
 LOOKS = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1c2024;--soft:#5c6670;--rule:#dfe3e8;--wash:#f5f7f9;--warn:#a84300;
 --c0:#1a66d0;--c1:#c2570c;--c2:#1a7f37;--c3:#8250df;--c4:#b02a6b;--c5:#0f7b8a;--bound:#6b747d}
@@ -21,7 +24,8 @@ th:first-child,td:first-child{text-align:left;padding-left:0}thead th{font-weigh
 td:first-child{white-space:nowrap}
 
 .worded th:last-child,.worded td:last-child{text-align:left;min-width:18rem}
-.steps :is(th,td):nth-child(3),.ways :is(th,td):nth-child(2){text-align:left}
+.steps :is(th,td):nth-child(3){text-align:left}tr.same>*{color:var(--soft)}
+.scroll{overflow-x:auto}.pairs{width:100%}.pairs :is(th,td){white-space:nowrap}
 tr.chosen{background:var(--wash)}tr.chosen td:first-child::before{content:"\\2192\\00a0"}
 figure{margin:1.6rem 0;display:grid;grid-template-columns:3.4rem 1fr;row-gap:.2rem}
 figcaption,.keys,.below{grid-column:1/-1}figcaption{font-weight:600}
@@ -70,10 +74,15 @@ def page(title: str, parts: Iterable[str]) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{LOOKS}</style></head><body><main>\n"
+        f"<title>{escape(title)}</title><style>{LOOKS}{PICTURES}</style></head><body><main>\n"
         + "\n".join(parts)
         + f"\n</main><script>{OPENS}</script></body></html>\n"
     )
+
+
+def coded(words: str) -> str:
+    """Return plain words as markup; what stands in backticks is set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
 
 
 def heading(words: str, level: int = 2) -> str:
@@ -93,7 +102,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], chosen: int | None
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(
         ('<tr class="chosen">' if place == chosen else "<tr>")
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        + "".join(
+            f'<td data-label="{escape(title)}">{escape(cell)}</td>' for title, cell in zip(head, row, strict=True)
+        )
         + "</tr>"
         for place, row in enumerate(rows)
     )

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from html import escape
 
 from balancer.domain.cluster import Cluster
-from balancer.domain.host import CPU, MEMORY, Host, Resource
-from balancer.domain.outcome import outcome
 from balancer.domain.plan import Plan
 from balancer.domain.units import in_words, memory_in_words
-from balancer.reporting.pages.drawing import bar
-from balancer.reporting.pages.page import heading, listed, page, paragraph, table
+from balancer.reporting.left_alone import Left, left_alone, unmet_sentence
+from balancer.reporting.pages.flows import flows
+from balancer.reporting.pages.page import coded, heading, listed, page, paragraph, table
+from balancer.reporting.pages.tiles import before_and_after, side_by_side
 from balancer.reporting.sentences import gap_sentence, plan_sentence
 
-NOW, THEN = 0, 1
+MOST_OPEN = 12  # names of one reason that are shown at once
 
 
 def plan_page(plan: Plan, cluster: Cluster) -> str:
     """Return one HTML file about a plan, and the cluster that it was made for."""
-    flows = Counter((step.move.source, step.move.target) for step in plan.moves)
-    steps = [
+    title = f"Plan {plan.id[:8]} for {plan.cluster}"
+    where = f"Seen {plan.taken_at:%Y-%m-%d %H:%M:%S %Z}; policy {plan.policy.name} ({plan.mode})"
+    return page(
+        title,
+        [
+            heading(title, 1),
+            paragraph(where, "soft"),
+            paragraph(plan_sentence(plan), "lead"),
+            paragraph(f"Distance to the best: {gap_sentence(plan.summary)}."),
+            heading("Before and after"),
+            side_by_side(before_and_after(plan, cluster)),
+            *_titled("Who goes where", flows(plan)),
+            *_titled("Steps", _steps(plan)),
+            *_titled("Promises that cannot be kept", _unmet(plan)),
+            *_titled("Left as they are", "".join(map(_left, left_alone(plan)))),
+        ],
+    )
+
+
+def _titled(title: str, part: str) -> tuple[str, ...]:
+    return (heading(title), part) if part else ()
+
+
+def _steps(plan: Plan) -> str:
+    rows = [
         [
             step.id,
             str(step.wave),
@@ -31,59 +53,22 @@ def plan_page(plan: Plan, cluster: Cluster) -> str:
         ]
         for step in plan.steps
     ]
-    title = f"Plan {plan.id} for {plan.cluster}"
-    where = f"Seen {plan.taken_at:%Y-%m-%d %H:%M:%S %Z}; policy {plan.policy.name} ({plan.mode})"
-    return page(
-        title,
-        [
-            heading(title, 1),
-            paragraph(where, "soft"),
-            paragraph(plan_sentence(plan), "lead"),
-            paragraph(f"Distance to the best: {gap_sentence(plan.summary)}."),
-            heading("Before and after"),
-            _hosts(cluster, outcome(plan, cluster)),
-            *(
-                [
-                    heading("Who goes where"),
-                    table(["from", "to", "guests"], [[*way, str(n)] for way, n in flows.items()], kind="ways"),
-                ]
-                if flows
-                else []
-            ),
-            *(
-                [
-                    heading("Steps"),
-                    table(["step", "wave", "what", "time", "memory", "because"], steps, kind="worded steps"),
-                ]
-                if steps
-                else []
-            ),
-            *(
-                [heading("Promises that cannot be kept"), listed(f"{each.promise}: {each.why}" for each in plan.unmet)]
-                if plan.unmet
-                else []
-            ),
-        ],
+    return (
+        table(["step", "wave", "what", "time", "memory", "because"], rows, kind="worded steps stacks") if rows else ""
     )
 
 
-def _hosts(now: Cluster, later: Cluster) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{escape(host.name)}</th>'
-        + "".join(
-            f"<td>{_bar(now, host, each, NOW)}</td><td>{_bar(later, later.host(host.name), each, THEN)}</td>"
-            for each in (CPU, MEMORY)
-        )
-        + f"<td>{len(now.active_on(host.name))}</td><td>{len(later.active_on(host.name))}</td></tr>"
-        for host in now.hosts
+def _unmet(plan: Plan) -> str:
+    conflicts = "".join(
+        f"<details open><summary>{escape(each.sentence)}</summary>{listed(each.why)}</details>"
+        for each in plan.conflicts
     )
-    titles = ("host", "CPU now", "CPU then", "memory now", "memory then", "guests now", "guests then")
-    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return listed(map(unmet_sentence, plan.unmet)) + conflicts
 
 
-def _bar(cluster: Cluster, host: Host, resource: Resource, tone: int) -> str:
-    if not host.is_on:
-        return "off"
-    share = cluster.utilisation(host, resource)
-    return bar(min(share, 1.0), tone, f"{share:.0%}")
+def _left(left: Left) -> str:
+    """Name everybody whom one reason left alone; long lists are closed."""
+    lines = [", ".join(names) + (f" ({detail})" if detail else "") for detail, names in left.named]
+    is_open = " open" if left.count <= MOST_OPEN else ""
+    title = f"{left.because.sentence}: {left.count}"
+    return f"<details{is_open}><summary>{coded(title[:1].upper() + title[1:])}</summary>{listed(lines)}</details>"

@@ -12,8 +12,8 @@
       animationDuration: 250,
       color: [colour("--series-1"), colour("--series-2"), colour("--series-3")],
       textStyle: { color: soft, fontFamily: "system-ui, sans-serif" },
-      legend: { top: 4, textStyle: { color: soft }, icon: "roundRect", itemWidth: 12, itemHeight: 4 },
-      grid: { left: 8, right: 12, top: 36, bottom: 8, containLabel: true },
+      legend: { bottom: 2, textStyle: { color: soft }, icon: "roundRect", itemWidth: 12, itemHeight: 4 },
+      grid: { left: 8, right: 12, top: 30, bottom: 30, containLabel: true },
       tooltip: { trigger: "axis", renderMode: "richText", backgroundColor: colour("--card"), borderColor: colour("--line"), textStyle: { color: colour("--ink") } },
     };
   }
@@ -58,23 +58,10 @@
         ],
       };
     },
-    flows(data) {
-      const ink = colour("--ink");
-      return {
-        ...common(),
-        legend: undefined,
-        tooltip: { renderMode: "richText", backgroundColor: colour("--card"), borderColor: colour("--line"), textStyle: { color: ink }, formatter: (p) => (p.dataType === "edge" ? `${p.data.source.trim()} → ${p.data.target}: ${p.data.value}` : p.name.trim()) },
-        series: [{
-          type: "sankey", left: 70, right: 70, top: 14, bottom: 14, nodeGap: 10, nodeWidth: 12, draggable: false, emphasis: { focus: "adjacency" },
-          data: data.nodes.map((n) => ({ name: n.name, itemStyle: { color: colour(n.side === "from" ? "--series-2" : "--series-1") }, label: { position: n.side === "from" ? "left" : "right" } })),
-          links: data.links, label: { color: ink, formatter: (p) => p.name.trim() }, lineStyle: { color: "gradient", opacity: 0.22, curveness: 0.5 },
-        }],
-      };
-    },
   };
 
   function show(figure, data) {
-    const points = data.points || data.nodes || data.days || data.at;
+    const points = data.points || data.days || data.at;
     if (!points.length) {
       const empty = document.createElement("p");
       empty.className = "empty";
@@ -113,6 +100,12 @@
     const button = event.target.closest("[data-checks-all]");
     if (button) document.querySelectorAll(`input[name="${button.dataset.checksAll}"]`).forEach((box) => { box.checked = true; });
   });
+  for (const failed of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(failed, (event) => {
+      const waits = event.detail.target && event.detail.target.querySelector(".waits");
+      if (waits) waits.textContent = "The answer did not come; load the page again in a moment.";
+    });
+  }
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;
     if (question && !confirm(question)) event.preventDefault();

@@ -6,15 +6,18 @@ import argparse
 import os
 import platform
 import resource
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 
+from balancer.halfway import name_of
 from balancer.policy import Policy, load_policy
 from balancer.rehearsal import Rehearsal, bound_by_step
 from balancer.simulation.laying import Laid
@@ -30,8 +33,8 @@ DAYS = "20110303,20110306,20110412"
 WIDE_ENOUGH = 120
 JOULES_A_KWH = 3.6e6
 
-Figures = tuple[float, float, float]
-"""kWh, share of active host steps short, migrations a guest."""
+Figures = tuple[float, float, float, float]
+"""kWh, share of active host steps short, migrations a guest, CPU seconds of sittings before this one."""
 
 Way = Callable[[Laid], Figures]
 """A way to decide, carried through a day."""
@@ -65,7 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--risks", default="", help="each policy also at these risks, such as 0.1%%,1%%,5%%")
     parser.add_argument("--baselines", default=",".join(BASELINES), help="default: all; - for none")
     parser.add_argument("--hours", type=float, default=24.0, help="only the beginning of each day")
-    parser.add_argument("--keep", type=Path, help="file of results: what is in it is not measured again")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="file of results: what it has is not measured again",
+    )
     parser.add_argument("--picture", type=Path, help="write energy against shortness here, as SVG")
     return parser
 
@@ -90,7 +97,10 @@ def _measure(path: Path, memory_gib: int, who: str, hours: float, way: Way) -> R
     bound = float(bound_by_step(laid).sum()) * laid.step_seconds / JOULES_A_KWH
     began = cpu_seconds()
     figures = way(laid)
-    return Result(laid.name, memory_gib, who, hours, figures[0], bound, *figures[1:], cpu_seconds() - began)
+    kwh, share_short, moves_a_guest, before = figures
+    return Result(
+        laid.name, memory_gib, who, hours, kwh, bound, share_short, moves_a_guest, before + cpu_seconds() - began
+    )
 
 
 def cpu_seconds() -> float:
@@ -106,9 +116,9 @@ def _ways(asked: argparse.Namespace, memory_gib: int) -> Iterator[tuple[str, Way
     named = asked.policies if asked.policies is not None else sorted(HERE.glob(f"policies/*-{memory_gib}*.yaml"))
     for path in named:
         policy = load_policy(path, "planetlab")
-        yield policy.name, _policy(policy)
+        yield policy.name, _policy(policy, asked.keep)
         for risk in filter(None, asked.risks.split(",")):
-            yield f"{policy.name} at {risk}", _policy(_at_risk(policy, risk))
+            yield f"{policy.name} at {risk}", _policy(_at_risk(policy, risk), asked.keep)
 
 
 def _at_risk(policy: Policy, risk: str) -> Policy:
@@ -119,18 +129,37 @@ def _at_risk(policy: Policy, risk: str) -> Policy:
 def _baseline(name: str) -> Way:
     def way(laid: Laid) -> Figures:
         cost = live_by(laid, BASELINES[name])
-        return cost.joules / JOULES_A_KWH, cost.short_steps / cost.active_steps, cost.moves / len(laid.guests)
+        return cost.joules / JOULES_A_KWH, cost.short_steps / cost.active_steps, cost.moves / len(laid.guests), 0.0
 
     return way
 
 
-def _policy(policy: Policy) -> Way:
+def _policy(policy: Policy, kept_in_file: Path | None) -> Way:
     def way(laid: Laid) -> Figures:
-        with tempfile.TemporaryDirectory(prefix="balancer-planetlab-") as state:
-            found = Rehearsal(laid, policy, Path(state)).run()
-        return found.kwh, found.share_short_of_cpu, found.moves / found.guests
+        with _folder(laid, policy, kept_in_file) as folder:
+            spent = folder / "cpu_seconds"
+            before, began = float(spent.read_text()) if spent.exists() else 0.0, cpu_seconds()
+            rehearsal = Rehearsal(laid, policy, folder)
+            found = rehearsal.run(lambda _done, _of: _note(spent, before + cpu_seconds() - began))
+        return found.kwh, found.share_short_of_cpu, found.moves / found.guests, before
 
     return way
+
+
+def _note(file: Path, seconds: float) -> None:
+    file.write_text(f"{seconds:.1f}")
+
+
+@contextmanager
+def _folder(laid: Laid, policy: Policy, kept_in_file: Path | None) -> Iterator[Path]:
+    """Name the folder that a day is lived in: beside what is kept, so that it goes on where it was stopped."""
+    if kept_in_file is None:
+        with tempfile.TemporaryDirectory(prefix="balancer-planetlab-") as passing:
+            yield Path(passing)
+        return
+    folder = kept_in_file.with_name(f"{kept_in_file.name}.halfway") / name_of(laid, policy, seed=1)
+    yield folder
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from balancer.rehearsal import bound_by_step
+from balancer.halfway import name_of
+from balancer.policy import load_policy
+from balancer.rehearsal import Rehearsal, Stopped, bound_by_step
 from balancer.simulation.laying import Laid
 from balancer.simulation.meter import Bools, Places
-from tests.bench.planetlab.__main__ import JOULES_A_KWH, main
+from tests.bench.planetlab.__main__ import HERE, JOULES_A_KWH, main
 from tests.bench.planetlab.baselines import BASELINES, Floor, Wanted, decide
 from tests.bench.planetlab.by_hand import live_by
 from tests.bench.planetlab.day import day_of
 from tests.bench.planetlab.picture import picture_of
-from tests.bench.planetlab.result import Bar, Result, bars_met
+from tests.bench.planetlab.result import Bar, Result, bars_met, kept_in
 
 GUESTS, STEPS = 40, 24
 
@@ -140,3 +142,23 @@ def test_what_was_measured_before_is_not_measured_again(
     before = kept.read_text()
     assert main([*words, "--baselines", "THR,LR", "--keep", str(kept)]) == 0
     assert kept.read_text() == before and len(before.splitlines()) == 2
+
+
+def test_a_day_that_was_stopped_goes_on_and_costs_what_both_sittings_cost(
+    traces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept.jsonl"
+    laid = day_of(traces / "planetlab" / "20110303.tar.xz", 16, hours=0.5)
+    policy = load_policy(HERE / "policies" / "planetlab-16.yaml", "planetlab")
+    folder = tmp_path / "kept.jsonl.halfway" / name_of(laid, policy, 1)
+    stopped = Rehearsal(laid, policy, folder, must_stop=lambda: len(stopped.steps) > 0)
+    with pytest.raises(Stopped):
+        stopped.run()
+    (folder / "cpu_seconds").write_text("1000.0")
+    words = ["--traces", str(traces), "--days", "20110303", "--memory", "16", "--hours", "0.5", "--baselines", "-"]
+    assert main([*words, "--policies", str(HERE / "policies" / "planetlab-16.yaml"), "--keep", str(kept)]) == 0
+    capsys.readouterr()
+    (result,) = kept_in(kept)
+    assert result.cpu_seconds > 1000
+    assert result.kwh == pytest.approx(Rehearsal(laid, policy, tmp_path / "in one go").run().kwh)
+    assert not folder.exists()
