@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -102,12 +103,16 @@ def _answer_failures(app: FastAPI, looks: Looks) -> None:
         said = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in failed.errors()[:10])
         return answer(422, request, said)
 
+    async def gone(request: Request, failed: Exception) -> Response:
+        return answer(400, request, "The rest of the body did not come.")  # which nobody reads any more
+
     async def unexpected(request: Request, failed: Exception) -> Response:
         log.error("a page failed by a fault of the balancer's own", path=request.url.path, exc_info=failed)
         return answer(500, request, "This is a fault of the balancer's own; its log has the rest.")
 
     for kind, _ in STATUS_OF:
         app.add_exception_handler(kind, cast(Handler, expected))
+    app.add_exception_handler(ClientDisconnect, cast(Handler, gone))
     app.add_exception_handler(HTTPException, cast(Handler, http))
     app.add_exception_handler(RequestValidationError, cast(Handler, invalid))
     app.add_exception_handler(Exception, cast(Handler, unexpected))

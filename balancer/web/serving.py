@@ -144,14 +144,25 @@ def _nothing() -> Iterator[None]:
 
 
 class _Patient(H11Protocol):
-    """Hangs up on who connects and says nothing, and on who comes when the house is full."""
+    """Hangs up on who connects and says nothing; where the house is full, on who has said nothing for longest."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._silent_since = asyncio.get_running_loop().time()
         if len(self.connections) > MOST_CONNECTIONS:
-            transport.close()
-            return
+            # The newcomer may be a person; who is slow on purpose has not said a whole request for long.
+            others = [each for each in self.connections if isinstance(each, _Patient) and each._may_be_left]
+            min(others, key=lambda each: each._silent_since).transport.close()
         self._hang_up_on_silence(False)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._silent_since = asyncio.get_running_loop().time()
+
+    @property
+    def _may_be_left(self) -> bool:
+        waits_for_us = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        return not waits_for_us and not self.transport.is_closing()
 
     def _hang_up_on_silence(self, was_silent: bool) -> None:
         """Close a connection on which no whole request has come from one look to the next."""

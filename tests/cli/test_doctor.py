@@ -116,6 +116,17 @@ def test_secrets_that_lack_or_that_others_can_read_are_told_and_never_shown(here
     assert ("secrets", "file:bmc", Standing.WARNING) not in troubles(doctor()[1])
 
 
+def test_a_password_in_the_url_of_a_server_is_not_shown(here: Path, doctor: Doctor) -> None:
+    (here / "secrets" / "feed").write_text("s3cret-of-the-feed")
+    source = "{kind: prometheus, url: 'http://ann:pass-in-url@127.0.0.1:9', exporter: node-exporter}"
+    feed = "{kind: influx, url: 'http://ann:pass-in-url@127.0.0.1:9', secret_ref: 'file:feed'}"
+    with (here / "site.yaml").open("a") as file:
+        file.write(f"history: {feed}\nsources: [{source}]\n")
+    said = of(doctor()[1], "history")
+    assert said.count("127.0.0.1:9") >= 2
+    assert "pass-in-url" not in said and "s3cret" not in said
+
+
 def test_a_host_that_does_not_answer_is_a_fault_unless_the_balancer_put_it_to_sleep(here: Path, doctor: Doctor) -> None:
     text = (here / "site.yaml").read_text().replace("test:///default", "qemu+tcp://127.0.0.1:1/system")
     (here / "site.yaml").write_text(text)

@@ -31,7 +31,7 @@ PATHS = (
     "/api/v1/cycles",
     "/api/v1/hosts/hv01/history",
 )
-PAUSE_SECONDS = 0.3
+PAUSE_SECONDS = 1.0
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import structlog.testing
 from starlette.types import Message
 
 from balancer.web import live
@@ -41,6 +42,7 @@ def said(connection: socket.socket) -> bytes:
 
 
 HEAD = b"POST /api/v1/pause HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+FORM = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 
 
 def is_well(url: str) -> bool:
@@ -79,6 +81,15 @@ def test_a_body_that_does_not_come_is_not_waited_for(url: tuple[Stage, str]) -> 
         assert b" 408 " in answer.split(b"\r\n", 1)[0]
         assert time.monotonic() - since < 5
     assert is_well(url[1])
+
+
+def test_who_leaves_in_the_midst_of_a_body_is_no_fault_of_the_servers(url: tuple[Stage, str]) -> None:
+    with structlog.testing.capture_logs() as logs:
+        with connected(url[1]) as connection:
+            connection.sendall(FORM + b"Content-Length: 100\r\n\r\ntoken=")
+            time.sleep(0.3)
+        assert is_well(url[1])
+    assert logs == []
 
 
 @pytest.mark.parametrize(
