@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+POOLED = 4
+"""Descriptors that may come late without being lost: two more connections to the store, each a file and its log."""
+
 
 @dataclass(frozen=True)
 class Taken:
