@@ -10,7 +10,7 @@ import pytest
 from balancer.reporting.causes import MEASURES, causes
 from balancer.reporting.pages.rehearsal import rehearsal_page
 from balancer.reporting.rehearsal import ROWS, rehearsal_text
-from tests.rehearsal.mistakes import CAREFUL, MISTAKES, NIGHT, ROOMY, lived
+from tests.rehearsal.mistakes import CAREFUL, MISTAKES, NIGHT, ROOMY, lived, record
 from tests.reporting.reading import plain
 
 LEADS_AWAY = re.compile(r"https?:|//[a-z]|src=|<link|@import|url\(|fetch\(|XMLHttp", re.IGNORECASE)
@@ -89,3 +89,18 @@ def test_names_from_a_record_are_words_and_no_markup() -> None:
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
     assert "a&lt;b&gt;&amp;c" in page
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_could_be_saved_is_the_same_for_each_policy_on_a_record(name: str) -> None:
+    mistake = MISTAKES[name]
+    right, wrong = lived(mistake.right, mistake.needs), lived(mistake.wrong, mistake.needs, "mistaken")
+    assert right.kwh != wrong.kwh
+    assert (right.kwh_all_on, right.kwh_at_least) == (wrong.kwh_all_on, wrong.kwh_at_least)
+
+
+def test_every_host_on_is_all_of_them_equally_full() -> None:
+    """Three hosts of 100 to 200 W, 8 cores each: their watts are a line, so only the sum of needs counts."""
+    needed = record(NIGHT).needs.sum(axis=1)
+    watts = [3 * 100 + 100 * each / 8 for each in needed]
+    assert lived(CAREFUL, NIGHT).kwh_all_on == pytest.approx(sum(watts) * 300 / 3.6e6)
