@@ -69,7 +69,6 @@ class Halfway(Value):
     steps: tuple[RehearsedStep, ...] = ()
     moves: dict[str, Count] = {}
     alarms: tuple[str, ...] = ()
-    joules_all_on: float = 0.0
 
 
 def name_of(laid: Laid, policy: Policy, seed: int) -> str:

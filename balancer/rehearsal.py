@@ -36,7 +36,7 @@ from balancer.policy import Policy
 from balancer.policy.changes import settings_of
 from balancer.simulation.bound import Bound, Bounded
 from balancer.simulation.laying import Laid
-from balancer.simulation.meter import NO_WATTS, Doubles, Reading
+from balancer.simulation.meter import NO_WATTS, Doubles, Reading, watts_with_every_host_on
 from balancer.simulation.recorded import RecordedWorld
 from balancer.site import Site, site_from
 from balancer.virtual_time import Passing
@@ -81,7 +81,6 @@ class Rehearsal:
         self.steps: list[RehearsedStep] = []
         self._moves = Counter[str]()
         self._alarms: list[str] = []
-        self._joules_all_on = 0.0
         self._since = _Since()
 
     def run(self, tell: Tell = lambda _done, _of: None) -> Rehearsed:
@@ -121,7 +120,6 @@ class Rehearsal:
             "steps": tuple(self.steps),
             "moves": dict(self._moves),
             "alarms": tuple(self._alarms),
-            "joules_all_on": self._joules_all_on,
         }
         keep(self._state, Halfway.model_validate(facts), site.diary_so_far)
         self.kept_steps, self._kept_at = len(self.steps), time.monotonic()
@@ -130,7 +128,7 @@ class Rehearsal:
         take_up_site(site, halfway, diary_in(self._state, halfway))
         passing.go_on_at(halfway.pace)
         self.steps, self._alarms = list(halfway.steps), list(halfway.alarms)
-        self._moves, self._joules_all_on = Counter(halfway.moves), halfway.joules_all_on
+        self._moves = Counter(halfway.moves)
 
     @property
     def _seconds_a_cycle(self) -> float:
@@ -202,7 +200,6 @@ class Rehearsal:
         tariff = self.policy.at(begin).energy
         moved = [outcome.step for outcome in since.moves]
         self._moves.update(each.vm or "" for each in moved)
-        self._joules_all_on += read.joules_all_on
         seconds = max(read.seconds, 1e-9)
         cycle = since.cycle
         self.steps.append(
@@ -249,7 +246,7 @@ class Rehearsal:
             wakes_failed=wakes.failed,
             oddities=(*self.laid.oddities, *self._world.oddities),
             alarms=(*self._alarms, *casualties),
-            kwh_all_on=self._joules_all_on / 3.6e6,
+            kwh_all_on=kwh_all_on(self.laid),
         )
 
 
@@ -262,6 +259,12 @@ def bound_by_step(laid: Laid) -> Doubles:
     needs = laid.needs.astype(float)
     memory_mib = np.array([guest.memory_mib for guest in laid.guests])
     return Bound(hosts).watts(np.nansum(needs, axis=1), (~np.isnan(needs) * memory_mib).sum(axis=1))
+
+
+def kwh_all_on(laid: Laid) -> float:
+    """Return what the record takes with every host on: the same for each policy, so that what is saved compares."""
+    watts = watts_with_every_host_on(laid.hosts, np.nansum(laid.needs.astype(float), axis=1))
+    return float(watts.sum()) * laid.step_seconds / 3.6e6
 
 
 def broken_in(cycle: Cycle, policy: Policy) -> tuple[str, ...]:

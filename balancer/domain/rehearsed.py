@@ -107,7 +107,7 @@ class Rehearsed(Value):
     wakes_failed: Count = 0
     oddities: tuple[Oddity, ...] = ()
     alarms: tuple[str, ...] = ()
-    kwh_all_on: Amount = Field(default=0.0, description="with every host on and the load where it was")
+    kwh_all_on: Amount = Field(default=0.0, description="with every host on and equally full, whatever the policy")
     lived: Lived | None = Field(default=None, description="of one's own history: what was decided live")
 
     @property

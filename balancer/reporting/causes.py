@@ -9,68 +9,12 @@ from typing import Final
 from balancer.domain.plan import Plan
 from balancer.domain.rehearsed import Rehearsed, RehearsedStep
 from balancer.domain.units import count_of
+from balancer.reporting.bearings import ABSENT, MEMORY, MOVING, PROMISING, ROOM, SAVING, Bears
 
 MOMENTS_SHOWN = 3
 SETTINGS_SHOWN = 6
-ABSENT = "absent"
 STEPS_APART = 6  # moments nearer to each other tell the same story
-
-ROOM: Final[Mapping[str, str]] = {
-    "headroom.cpu": "how full a host may be expected to get: the rest is left for a rise",
-    "constraints.reserve": "room for the guests of a lost host, which a rise finds too",
-    "constraints.keep_on": "hosts that stay on whatever the load is",
-    "demand.risk": "how often the guests of a host may need more than was expected",
-    "demand.quantile": "how much of what guests needed is expected again",
-    "demand.window_minutes": "how far back needs are remembered",
-    "demand.horizon_minutes": "how far ahead a placement has to hold",
-    "stability.sleep_after_minutes": "how long hosts are dispensable before they sleep",
-    "power.cycles_per_day": "how often a host may be put to sleep",
-    "objectives.least_power.weight": "how much fewer hosts are worth",
-    "aggressiveness": "how small a gain is acted on",
-}
-MOVING: Final[Mapping[str, str]] = {
-    "objectives.few_moves.weight": "the price of a move: at 0 any gain pays for one",
-    "stability.minimum_gain": "what a plan has to gain",
-    "stability.minimum_gain_per_move": "what a move has to gain",
-    "stability.cooldown_minutes": "how long a guest stays put after a move",
-    "stability.no_return_minutes": "how long a guest does not go back",
-    "stability.hold_minutes": "how long a want has to last",
-    "stability.sleep_after_minutes": "how long hosts are dispensable before they sleep",
-    "stability.payback_minutes": "how soon a power cycle has to have paid",
-    "objectives.even_load.weight": "how much evenness is worth",
-    "objectives.least_power.weight": "how much fewer hosts are worth",
-    "aggressiveness": "how small a gain is acted on",
-    "budget.": "what a cycle or an hour may move",
-    "headroom.cpu": "how soon a host counts as too full",
-    "demand.": "what guests are expected to need",
-    "constraints.reserve": "how many hosts have to be on, between which guests move",
-    "constraints.keep_on": "how many hosts have to be on, between which guests move",
-}
-MEMORY: Final[Mapping[str, str]] = {
-    "headroom.memory": "how full of memory a host may get",
-    "constraints.overcommit": "how much more than there is may be promised to guests",
-    "constraints.reserve": "room for the guests of a lost host",
-    "budget.": "how many guests are on their way at once: they count at both ends",
-}
-PROMISING: Final[Mapping[str, str]] = {
-    "constraints.": "one who promises more can break more",
-    "headroom.": "how full a host may get before the promise counts as broken",
-    "demand.": "what guests are expected to need",
-    "stability.sleep_after_minutes": "how long hosts are dispensable before they sleep",
-    "objectives.least_power.weight": "how much fewer hosts are worth",
-}
-SAVING: Final[Mapping[str, str]] = {
-    "objectives.least_power.": "how much fewer hosts are worth",
-    "objectives.even_load.weight": "how much evenness is worth, which wants hosts on",
-    "headroom.": "how full a host may get",
-    "constraints.reserve": "room for the guests of a lost host, kept awake",
-    "constraints.keep_on": "hosts that stay on whatever the load is",
-    "demand.": "what guests are expected to need",
-    "stability.": "how long is waited before hosts sleep",
-    "power.": "when hosts may sleep",
-    "freeze": "what is not begun",
-    "aggressiveness": "how small a gain is acted on",
-}
+NOTHING_BEARS = "nothing that differs is known to make it worse; what differs:"
 
 
 @dataclass(frozen=True)
@@ -83,7 +27,7 @@ class Measure:
     at: Callable[[RehearsedStep], float]  # where in time it shows
     trouble: float  # above it a run is in trouble by itself
     notable: float  # so much more than another is worth a word
-    bears: Mapping[str, str]  # by the begin of its path; what bears most directly on it comes first
+    bears: Mapping[str, Bears]
     is_of_what_was_not_done: bool = False  # the other policy's decisions tell it
 
 
@@ -180,11 +124,11 @@ def causes(runs: Sequence[Rehearsed]) -> list[Cause]:
 
 
 def _by_itself(run: Rehearsed, measure: Measure) -> Cause:
-    said = [f"{path} is {run.settings[path]} ({why})" for path, why in _bearing(run.settings, measure)]
+    said = [f"{path} is {run.settings[path]} ({bears.why})" for path, bears in _bearing(run.settings, measure)]
     kinds = {path.split(".")[1] for path in run.settings if path.startswith("constraints.")}
     lacking = [
-        f"there is no {path.partition('.')[2]} ({why})"
-        for path, why in measure.bears.items()
+        f"there is no {path.partition('.')[2]} ({bears.why})"
+        for path, bears in measure.bears.items()
         if path.startswith("constraints.") and path.partition(".")[2] not in kinds
     ]
     sentence = f"{run.policy.name}: {measure.say(measure.of(run))} {measure.name}"
@@ -193,24 +137,31 @@ def _by_itself(run: Rehearsed, measure: Measure) -> Cause:
 
 def _between(worse: Rehearsed, better: Rehearsed, measure: Measure) -> Cause:
     differ = {
-        path: f"{path}: {better.settings.get(path, ABSENT)} under {better.policy.name}, "
-        f"{worse.settings.get(path, ABSENT)} under {worse.policy.name}"
+        path: (worse.settings.get(path, ABSENT), better.settings.get(path, ABSENT))
         for path in dict.fromkeys([*better.settings, *worse.settings])
         if better.settings.get(path) != worse.settings.get(path)
     }
-    bearing = [f"{differ[path]} ({why})" for path, why in _bearing(differ, measure)]
+    said = {
+        path: f"{path}: {there} under {better.policy.name}, {here} under {worse.policy.name}"
+        for path, (here, there) in differ.items()
+    }
+    bearing = [
+        f"{said[path]} ({bears.why})"
+        for path, bears in _bearing(differ, measure)
+        if bears.can_be_the_cause(*differ[path])
+    ]
     sentence = (
         f"{worse.policy.name}: {measure.say(measure.of(worse))} {measure.name}, "
         f"{better.policy.name}: {measure.say(measure.of(better))}"
     )
-    said = _shortened(bearing or list(differ.values()))
-    return Cause(worse.policy.name, sentence, said, _decisions(worse, better, measure))
+    settings = _shortened(bearing or [NOTHING_BEARS, *said.values()])
+    return Cause(worse.policy.name, sentence, settings, _decisions(worse, better, measure))
 
 
-def _bearing(paths: Iterable[str], measure: Measure) -> list[tuple[str, str]]:
+def _bearing(paths: Iterable[str], measure: Measure) -> list[tuple[str, Bears]]:
     """Return the settings that bear on a figure, and how; those first that do so most directly."""
     listed = list(paths)
-    found = {path: why for prefix, why in measure.bears.items() for path in listed if path.startswith(prefix)}
+    found = {path: bears for prefix, bears in measure.bears.items() for path in listed if path.startswith(prefix)}
     return list(found.items())
 
 

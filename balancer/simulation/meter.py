@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,7 +25,6 @@ class Reading:
 
     seconds: float
     joules: float
-    joules_all_on: float
     host_seconds_on: float
     needed_core_seconds: float
     unmet_core_seconds: float
@@ -47,6 +46,18 @@ class Stretch:
     phases: Sequence[Phase]
 
 
+def watts_with_every_host_on(hosts: Sequence[HostSpec], needed_cores: Doubles) -> Doubles:
+    """Return what hosts draw that are all on and equally full, by what is needed: no policy changes it."""
+    room = sum(host.cores - host.hypervisor_cores for host in hosts)
+    share = np.minimum(needed_cores / room, 1.0)
+    watts = np.zeros(len(needed_cores))
+    kinds = Counter((host.cores, host.hypervisor_cores, tuple((host.power or NO_WATTS).table)) for host in hosts)
+    for (cores, own, table), count in kinds.items():
+        load = own + share * (cores - own)
+        watts += count * np.interp(load / cores, np.linspace(0, 1, len(table)), table)
+    return watts
+
+
 class Meter:
     """Adds stretches up to steps. A step counts as short if any part of it was."""
 
@@ -65,7 +76,7 @@ class Meter:
         self._restart()
 
     def _restart(self) -> None:
-        self._sums = np.zeros(6)
+        self._sums = np.zeros(5)
         self._active, self._short, self._crowded = (np.zeros(len(self._cores), dtype=bool) for _ in range(3))
         self._unmet_mib = 0.0
 
@@ -79,9 +90,7 @@ class Meter:
         now = np.where(is_up, watts, np.where(is_on, self._peak, self._off))
         taken = self._taken_mib(stretch)
         unmet = np.where(is_up, asked - load, asked)
-        self._sums += seconds * np.array(
-            [1.0, now.sum(), np.where(is_on, now, watts).sum(), is_on.sum(), stretch.needs.sum(), unmet.sum()]
-        )
+        self._sums += seconds * np.array([1.0, now.sum(), is_on.sum(), stretch.needs.sum(), unmet.sum()])
         self._active |= is_on
         self._short |= is_on & (asked > room + TINY)
         over = np.where(is_on, taken - self._memory_mib, 0.0)
@@ -91,8 +100,8 @@ class Meter:
     def take(self) -> Reading:
         """Return what the step that is over has cost, and begin another."""
         active, short, crowded = (int(flags.sum()) for flags in (self._active, self._short, self._crowded))
-        seconds, joules, all_on, on, needed, unmet = self._sums.tolist()
-        reading = Reading(seconds, joules, all_on, on, needed, unmet, active, short, crowded, self._unmet_mib)
+        seconds, joules, on, needed, unmet = self._sums.tolist()
+        reading = Reading(seconds, joules, on, needed, unmet, active, short, crowded, self._unmet_mib)
         self._restart()
         return reading
 

@@ -46,26 +46,40 @@ OFFICE = (1.0, 1.0, 1.1, 1.0, 1.0, 1.4, 1.4, 1.0, 1.0, 1.1)
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake in a policy, the figure that shows it, and the setting that is its cause."""
+    """A mistake in a policy, the figure that shows it, and the setting that is its cause, also in words."""
 
     right: str
     wrong: str
     needs: tuple[float, ...]
     figure: str
     cause: str
+    in_words: str
 
 
 MISTAKES = {
-    "no reserve": Mistake(CAREFUL, ROOMY, NIGHT, "host steps short of CPU", "constraints.reserve.one-may-fail"),
+    "no reserve": Mistake(
+        CAREFUL,
+        ROOMY,
+        NIGHT,
+        "host steps short of CPU",
+        "constraints.reserve.one-may-fail",
+        "room for the guests of a lost host, which a rise finds too",
+    ),
     "moves are free": Mistake(
         CAREFUL,
         CAREFUL.replace("few_moves: {weight: 0.05}", "few_moves: {weight: 0}"),
         NIGHT,
         "migrations a guest a day",
         "objectives.few_moves.weight",
+        "the price of a move: at 0 any gain pays for one",
     ),
     "no headroom": Mistake(
-        ROOMY, ROOMY.replace("cpu: 0.75", "cpu: 0.99"), OFFICE, "host steps short of CPU", "headroom.cpu"
+        ROOMY,
+        ROOMY.replace("cpu: 0.75", "cpu: 0.99"),
+        OFFICE,
+        "host steps short of CPU",
+        "headroom.cpu",
+        "how full a host may be expected to get: the rest is left for a rise",
     ),
 }
 
