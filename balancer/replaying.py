@@ -137,7 +137,7 @@ def _trace(
         }
     )
     # The latest looks are not yet merged into buckets: as they are, steps would be as short as looks are apart.
-    rows = rows.groupby(["guest", "at"], as_index=False, sort=False)["need"].mean()
+    rows = rows.groupby(["guest", "at"], sort=False)["need"].mean().reset_index()
     return trace_of_rows(cluster, rows, {name: TracedGuest(name) for name in facts}, notes)
 
 
