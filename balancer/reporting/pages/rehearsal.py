@@ -60,9 +60,10 @@ def verdict(run: Rehearsed) -> str:
     """Say in one sentence what a policy saved, and what it cost guests."""
     share = run.share_of_the_possible
     saved = f"saved {share:z.0%} of what could be saved" if share is not None else "had nothing to save"
+    kwh, least, most = map(kwh_in_words, (run.kwh, run.kwh_at_least, run.kwh_all_on))
     return (
-        f"{run.policy.name} {saved}: {kwh_in_words(run.kwh)} kWh, where {kwh_in_words(run.kwh_at_least)} was the least possible "
-        f"and every host on took {kwh_in_words(run.kwh_all_on)}. Hosts were short of CPU in {run.share_short_of_cpu:.2%} of their steps "
+        f"{run.policy.name} {saved}: {kwh} kWh, where {least} was the least possible and every host on took {most}. "
+        f"Hosts were short of CPU in {run.share_short_of_cpu:.2%} of their steps "
         f"and of memory in {run.share_short_of_memory:.2%}; {count_of(run.moves, 'migration')}."
     )
 
