@@ -43,6 +43,7 @@ ROWS: Final[tuple[tuple[str, Say], ...]] = (
     ("host steps short of memory", lambda run: f"{run.share_short_of_memory:.2%}"),
     ("CPU needed and not given", lambda run: f"{run.share_unmet:.3%}"),
     ("migrations", lambda run: f"{run.moves} ({run.gib_moved:.0f} GiB)"),
+    ("migrations that failed", lambda run: str(run.moves_failed)),
     ("migrations a guest a day", lambda run: f"{run.moves_a_guest_a_day:.2f}"),
     ("wakes in time / late / failed", lambda run: f"{run.wakes_in_time} / {run.wakes_late} / {run.wakes_failed}"),
     ("steps with a broken promise", lambda run: f"{run.steps_broken} of {len(run.steps)}"),
