@@ -61,6 +61,7 @@ class _Since:
 
     cycle: Cycle | None = None
     moves: list[Outcome] = field(default_factory=list)
+    moves_failed: int = 0
 
 
 class Rehearsal:
@@ -190,6 +191,7 @@ class Rehearsal:
     def _note_end(self, outcome: Outcome) -> None:
         if outcome.step.is_move and outcome.result is Result.DONE:
             self._since.moves.append(outcome)
+        self._since.moves_failed += outcome.step.is_move and outcome.result is Result.FAILED
 
     def _note_run(self, report: RunReport) -> None:
         self._alarms += report.alarms
@@ -217,6 +219,7 @@ class Rehearsal:
                 guests=len(self._world.guests),
                 guests_waiting=len(self._world.waiting),
                 moves=len(moved),
+                moves_failed=since.moves_failed,
                 gib_moved=gib(sum(each.memory_mib for each in moved)),
                 price_per_kwh=tariff.price_per_kwh,
                 co2_g_per_kwh=tariff.co2_g_per_kwh,

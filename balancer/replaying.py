@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from balancer.demand.diary import with_wait
@@ -21,6 +22,7 @@ from balancer.domain.vm import Vm
 from balancer.errors import Fault, InputError
 from balancer.history.embedded import EmbeddedHistory
 from balancer.history.inventory import Inventory
+from balancer.history.keeping import BUCKET_SECONDS
 from balancer.simulation.laying import AsSeen, Laid
 from balancer.simulation.machines import GuestSpec, HostSpec
 from balancer.simulation.traces.base import Notes, Trace, TracedGuest, trace_of_rows
@@ -130,11 +132,18 @@ def _trace(
     rows = pd.DataFrame(
         {
             "guest": called.to_numpy(),
-            "at": guests["at"].dt.as_unit("ms").astype("int64").to_numpy() / 1000.0,
+            "at": bucket_ends(guests["at"].dt.as_unit("ms").astype("int64").to_numpy() / 1000.0),
             "need": with_wait(used, waited, np.asarray(vcpus, dtype=float)),
         }
     )
+    # The latest looks are not yet merged into buckets: as they are, steps would be as short as looks are apart.
+    rows = rows.groupby(["guest", "at"], sort=False)["need"].mean().reset_index()
     return trace_of_rows(cluster, rows, {name: TracedGuest(name) for name in facts}, notes)
+
+
+def bucket_ends(at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the end of the bucket that each moment falls in, or will."""
+    return np.asarray(np.ceil(at / BUCKET_SECONDS - 1e-6) * BUCKET_SECONDS, dtype=float)
 
 
 def _in_order(trace: Trace, names: list[str]) -> Trace:

@@ -59,6 +59,7 @@ class RehearsedStep(Value):
     guests: Count = 0
     guests_waiting: Count = Field(default=0, description="that no host has room for")
     moves: Count = Field(default=0, description="that ended in it")
+    moves_failed: Count = Field(default=0, description="that were given up in it, their guests where they were")
     gib_moved: Amount = 0.0
     price_per_kwh: Amount = 0.0
     co2_g_per_kwh: Amount = 0.0
@@ -154,6 +155,10 @@ class Rehearsed(Value):
     @property
     def moves(self) -> int:
         return sum(step.moves for step in self.steps)
+
+    @property
+    def moves_failed(self) -> int:
+        return sum(step.moves_failed for step in self.steps)
 
     @property
     def gib_moved(self) -> float:

@@ -10,6 +10,11 @@ def gib(mib: float) -> float:
     return mib / MIB_PER_GIB
 
 
+def kwh_in_words(kwh: float) -> str:
+    """Return an amount of energy so that small ones tell themselves apart, too: `0.274`, `12.6`."""
+    return f"{kwh:.1f}" if kwh >= 10 else f"{kwh:.3f}"
+
+
 def in_words(seconds: float) -> str:
     """Say a duration as people do: `45 s`, `12 min`, `3 h 05 min`."""
     if seconds < 90:

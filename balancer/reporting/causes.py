@@ -9,10 +9,11 @@ from typing import Final
 from balancer.domain.plan import Plan
 from balancer.domain.rehearsed import Rehearsed, RehearsedStep
 from balancer.domain.units import count_of
-from balancer.reporting.bearings import ABSENT, MEMORY, MOVING, PROMISING, ROOM, SAVING, Bears
+from balancer.reporting.bearings import ABSENT, MEMORY, MOVING, PROMISING, ROOM, SAVING, Bears, Side
 
 MOMENTS_SHOWN = 3
 SETTINGS_SHOWN = 6
+UNSET, NO_DIALS = "nothing", frozenset({"name", "kind", "when", "hard"})
 STEPS_APART = 6  # moments nearer to each other tell the same story
 NOTHING_BEARS = "nothing that differs is known to make it worse; what differs:"
 
@@ -124,15 +125,16 @@ def causes(runs: Sequence[Rehearsed]) -> list[Cause]:
 
 
 def _by_itself(run: Rehearsed, measure: Measure) -> Cause:
-    said = [f"{path} is {run.settings[path]} ({bears.why})" for path, bears in _bearing(run.settings, measure)]
+    told = [path for path, value in run.settings.items() if value != UNSET and path.rpartition(".")[2] not in NO_DIALS]
+    said = [f"{path} is {run.settings[path]} ({bears.why})" for path, bears in _bearing(told, measure)]
     kinds = {path.split(".")[1] for path in run.settings if path.startswith("constraints.")}
     lacking = [
         f"there is no {path.partition('.')[2]} ({bears.why})"
         for path, bears in measure.bears.items()
-        if path.startswith("constraints.") and path.partition(".")[2] not in kinds
+        if bears.worse is Side.LESS and path.startswith("constraints.") and path.partition(".")[2] not in kinds
     ]
     sentence = f"{run.policy.name}: {measure.say(measure.of(run))} {measure.name}"
-    return Cause(run.policy.name, sentence, _shortened([*lacking, *said]), _decisions(run, None, measure))
+    return Cause(run.policy.name, sentence, tuple([*lacking, *said][:SETTINGS_SHOWN]), _decisions(run, None, measure))
 
 
 def _between(worse: Rehearsed, better: Rehearsed, measure: Measure) -> Cause:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from balancer.domain.rehearsed import Lived, Odd, Oddity, Parting, Rehearsed, RehearsedStep
-from balancer.domain.units import count_of, in_words
+from balancer.domain.units import count_of, in_words, kwh_in_words
 from balancer.reporting.causes import causes
 
 ODDITIES_SHOWN = 8
@@ -31,10 +31,10 @@ def _possible(run: Rehearsed) -> str:
 
 
 ROWS: Final[tuple[tuple[str, Say], ...]] = (
-    ("energy, kWh", lambda run: f"{run.kwh:.1f}"),
-    ("the least possible, kWh", lambda run: f"{run.kwh_at_least:.1f}"),
+    ("energy, kWh", lambda run: kwh_in_words(run.kwh)),
+    ("the least possible, kWh", lambda run: kwh_in_words(run.kwh_at_least)),
     ("times the least", lambda run: f"{run.kwh / run.kwh_at_least:.3f}" if run.kwh_at_least else "-"),
-    ("with every host on, kWh", lambda run: f"{run.kwh_all_on:.1f}"),
+    ("with every host on, kWh", lambda run: kwh_in_words(run.kwh_all_on)),
     ("saved of what could be", _possible),
     ("cost", lambda run: f"{run.money:.2f} {run.currency}".strip() if run.money else "no price is set"),
     ("CO2, kg", lambda run: f"{run.co2_kg:.1f}" if run.co2_kg else "no g/kWh are set"),
@@ -43,6 +43,7 @@ ROWS: Final[tuple[tuple[str, Say], ...]] = (
     ("host steps short of memory", lambda run: f"{run.share_short_of_memory:.2%}"),
     ("CPU needed and not given", lambda run: f"{run.share_unmet:.3%}"),
     ("migrations", lambda run: f"{run.moves} ({run.gib_moved:.0f} GiB)"),
+    ("migrations that failed", lambda run: str(run.moves_failed)),
     ("migrations a guest a day", lambda run: f"{run.moves_a_guest_a_day:.2f}"),
     ("wakes in time / late / failed", lambda run: f"{run.wakes_in_time} / {run.wakes_late} / {run.wakes_failed}"),
     ("steps with a broken promise", lambda run: f"{run.steps_broken} of {len(run.steps)}"),

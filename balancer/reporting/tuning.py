@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from balancer.domain.tuned import Figures, Tried, Tuned
-from balancer.domain.units import count_of
+from balancer.domain.units import count_of, kwh_in_words
 
 MOST_ROWS = 14  # of the front in a terminal; the page and the JSON have all
 
@@ -23,19 +23,15 @@ def _possible(figures: Figures) -> str:
     return "-" if share is None else f"{share:z.0%}"
 
 
-def _kwh(kwh: float) -> str:
-    return f"{kwh:.1f}" if kwh >= 10 else f"{kwh:.3f}"
-
-
 COLUMNS: Final[tuple[tuple[str, Say], ...]] = (
-    ("kWh", lambda figures: _kwh(figures.kwh)),
+    ("kWh", lambda figures: kwh_in_words(figures.kwh)),
     ("saved of what could be", _possible),
     ("short", lambda figures: f"{figures.short:.2%}"),
     ("moves a guest a day", lambda figures: f"{figures.moves_a_guest_a_day:.2f}"),
 )
 ROWS: Final[tuple[tuple[str, Say], ...]] = (
-    ("energy, kWh", lambda figures: _kwh(figures.kwh)),
-    ("the least possible, kWh", lambda figures: _kwh(figures.kwh_at_least)),
+    ("energy, kWh", lambda figures: kwh_in_words(figures.kwh)),
+    ("the least possible, kWh", lambda figures: kwh_in_words(figures.kwh_at_least)),
     ("saved of what could be", _possible),
     ("host steps short of CPU", lambda figures: f"{figures.share_short_of_cpu:.2%}"),
     ("host steps short of memory", lambda figures: f"{figures.share_short_of_memory:.2%}"),

@@ -150,3 +150,11 @@ def test_every_host_on_is_all_of_them_equally_full() -> None:
     needed = record(NIGHT).needs.sum(axis=1)
     watts = [3 * 100 + 100 * each / 8 for each in needed]
     assert lived(CAREFUL, NIGHT).kwh_all_on == pytest.approx(sum(watts) * 300 / 3.6e6)
+
+
+def test_a_policy_by_itself_is_told_of_dials_that_are_set_and_no_names() -> None:
+    mistake = MISTAKES["moves are free"]
+    for cause in causes([lived(mistake.wrong, mistake.needs, "mistaken")]):
+        assert not any(re.search(r"there is no  |\.(name|kind|when) is| is nothing", line) for line in cause.settings)
+    moved = next(cause for cause in causes([lived(mistake.wrong, mistake.needs)]) if mistake.figure in cause.sentence)
+    assert moved.settings[0] == f"objectives.few_moves.weight is 0 ({mistake.in_words})"

@@ -82,3 +82,19 @@ def test_what_does_not_change_is_written_down_once(tmp_path: Path) -> None:
             count = connection.exec_driver_sql("SELECT count(*) FROM inventory").scalar_one()
         history.close()
     assert count == len(seen.hosts) + 2 * len(seen.vms)
+
+
+def test_looks_that_are_not_yet_merged_make_no_shorter_steps(tmp_path: Path) -> None:
+    """A quarter of an hour of looks a minute apart: some are buckets of five minutes, the latest are not."""
+    with the_embedded_site(MIDNIGHT) as site:
+        history = EmbeddedHistory(tmp_path / "history.db", site.clock)
+        for _ in range(17):
+            site.clock.sleep(60)
+            seen = site.look()
+            history.record(seen)
+        history.close()
+    laid = laid_from_history(tmp_path / "history.db", "embedded", None, None)
+    assert (laid.step_seconds, laid.steps) == (300, 4)
+    assert laid.oddities == ()
+    used = {vm.name: vm.cpu_used_cores for vm in seen.vms}
+    assert {guest.name for guest in laid.guests} <= set(used)

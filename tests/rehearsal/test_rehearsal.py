@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from balancer.domain.rehearsal_file import RehearsalFile
+from balancer.clock import HandSetClock
+from balancer.domain.rehearsal_file import Failures, RehearsalFile
 from balancer.domain.rehearsed import Odd, Rehearsed
 from balancer.formats import read_text, to_json
 from balancer.halfway import name_of
 from balancer.policy import Policy
 from balancer.rehearsal import Rehearsal, Stopped
+from balancer.reporting.rehearsal import rehearsal_text
 from balancer.simulation.laying import Laid, laid_on
+from balancer.simulation.recorded import RecordedWorld
 from balancer.simulation.traces.base import Trace, TracedGuest
+from tests.reporting.reading import plain
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SITE = """schema: balancer.rehearsal/1
@@ -101,6 +105,8 @@ def test_migrations_fail_as_often_as_was_said_and_by_the_seed(tmp_path: Path) ->
     record = laid([0.5] * 6, [0.5] * 6, homes={"g0": "h0", "g1": "h1"}, failing=1.0)
     run = lived(tmp_path / "a", record)
     assert run.moves == 0
+    assert run.moves_failed >= 1
+    assert f"migrations that failed {run.moves_failed} " in " ".join(plain(rehearsal_text([run])).split()) + " "
     assert run.steps[-1].hosts_on == 2
 
 
@@ -170,3 +176,34 @@ def test_on_a_record_of_half_hours_a_want_lasts_from_one_look_to_the_next(tmp_pa
     patient = SAVER.replace("sleep_after_minutes: 0", "sleep_after_minutes: 40")
     run = lived(tmp_path, slow, patient)
     assert [step.hosts_on for step in run.steps][-1] == 1
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+def test_migrations_and_boots_fail_at_the_rates_that_were_said(rate: float) -> None:
+    """Drawn by the seed for each try: within four deviations of what so many tries have on average."""
+    record = Laid(**{**laid([0.5] * 3).__dict__, "failures": Failures(migrations=rate, boots=rate)})
+    clock = HandSetClock(NOON)
+    world = RecordedWorld(clock, record, 1, "tiny")
+    world.begin()
+    guest, tries, failed_moves, failed_boots = world.guests["g0"], 300, 0, 0
+    for _ in range(tries):
+        here, there = guest.host, "h1" if guest.host == "h0" else "h0"
+        world.begin_migration(guest.spec.id, there)
+        clock.sleep(200)
+        world.settle()
+        failed_moves += guest.host == here
+        empty = "h1" if guest.host == "h0" else "h0"
+        world.cut_power(empty)
+        world.power_on(empty)
+        clock.sleep(1000)
+        world.settle()
+        failed_boots += not world.hosts[empty].answers
+        while not world.hosts[empty].answers:
+            world.cut_power(empty)
+            world.power_on(empty)
+            clock.sleep(1000)
+            world.settle()
+    allowed = 4 * (tries * rate * (1 - rate)) ** 0.5
+    assert abs(failed_moves - tries * rate) <= allowed
+    assert abs(failed_boots - tries * rate) <= allowed
+    assert failed_moves != failed_boots  # each is drawn by itself

@@ -57,19 +57,18 @@ def over_time(title: str, lines: Sequence[Line], times: Sequence[str], spots: Se
 
 def plane(title: str, points: Sequence[Point], across: str, legend: Sequence[tuple[str, int | None]]) -> str:
     """Draw points in a plane; its title says what goes up."""
-    left, right = _span([point.x for point in points])
-    low, high = _span([point.y for point in points])
+    sideways, up = (_round_marks(*_span(values)) for values in ([p.x for p in points], [p.y for p in points]))
+    left, right, low, high = sideways[0], sideways[-1], up[0], up[-1]
 
     def place(point: Point) -> tuple[float, float]:
         return (point.x - left) / (right - left) * WIDE, HIGH - (point.y - low) / (high - low) * HIGH
 
-    marks = [low + (high - low) * part / 4 for part in range(5)]
     drawn = "".join(_point(point, *place(point)) for point in points)
-    grid = _grid([mark - low for mark in marks], high - low)
-    words = "".join(_key(name, tone) for name, tone in legend)
-    times = [number(left + (right - left) * part / 4) for part in range(5)]
+    grid = _grid([mark - low for mark in up], high - low)
+    words = "".join(_key(name, tone, "dot ") for name, tone in legend)
+    times = [number(mark) for mark in sideways]
     times[-1] += f" {across}"
-    return _figure(title, words, _down(marks, high, low), _plot(title, grid + drawn), times)
+    return _figure(title, words, _down(up, high, low), _plot(title, grid + drawn), times)
 
 
 def bar(share: float, tone: int | None, said: str) -> str:
@@ -151,8 +150,8 @@ def _down(marks: Sequence[float], top: float, low: float = 0.0) -> str:
     )
 
 
-def _key(name: str, tone: int | None) -> str:
-    return f'<span class="key"><i class="{_tone(tone)}"></i>{escape(name)}</span>'
+def _key(name: str, tone: int | None, shape: str = "") -> str:
+    return f'<span class="key"><i class="{shape}{_tone(tone)}"></i>{escape(name)}</span>'
 
 
 def _tone(tone: int | None) -> str:
@@ -163,9 +162,20 @@ def _marks(most: float) -> list[float]:
     """Return round numbers, evenly apart, from 0 to no less than the greatest value."""
     if most <= 0:
         return [0.0, 1.0]
-    size = 10.0 ** math.floor(math.log10(most / MOST_MARKS))
-    step = next(tick * size for tick in TICKS if tick * size * MOST_MARKS >= most * (1 - 1e-9))
+    step = _step(most)
     return [step * count for count in range(math.ceil(most / step - 1e-9) + 1)]
+
+
+def _round_marks(low: float, high: float) -> list[float]:
+    """Return round numbers, evenly apart, around all that is between two values."""
+    step = _step(high - low)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [step * count for count in range(first, last + 1)]
+
+
+def _step(most: float) -> float:
+    size = 10.0 ** math.floor(math.log10(most / MOST_MARKS))
+    return next(tick * size for tick in TICKS if tick * size * MOST_MARKS >= most * (1 - 1e-9))
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

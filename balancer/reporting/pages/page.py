@@ -32,6 +32,7 @@ figcaption,.keys,.below{grid-column:1/-1}figcaption{font-weight:600}
 .keys{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;font-size:.88rem;color:var(--soft);margin-bottom:.4rem}
 .key i{display:inline-block;width:1.3rem;height:0;border-top:3px solid;vertical-align:middle;margin-right:.4rem}
 .key i.bound{border-top-style:dashed}
+.key i.dot{width:.7rem;height:.7rem;border:0;border-radius:50%;background:currentColor}
 .down{position:relative;height:11rem;font-size:.8rem;color:var(--soft)}
 .down span{position:absolute;right:.9rem;transform:translateY(50%)}
 figure svg{width:100%;height:11rem;overflow:visible}

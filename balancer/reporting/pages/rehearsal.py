@@ -9,7 +9,7 @@ from typing import Final
 
 from balancer.domain.plan import Plan
 from balancer.domain.rehearsed import Rehearsed, RehearsedStep
-from balancer.domain.units import count_of
+from balancer.domain.units import count_of, kwh_in_words
 from balancer.reporting.causes import Cause, causes
 from balancer.reporting.pages.drawing import Line, Spot, bar, number, over_time
 from balancer.reporting.pages.page import heading, listed, page, paragraph, table
@@ -60,9 +60,10 @@ def verdict(run: Rehearsed) -> str:
     """Say in one sentence what a policy saved, and what it cost guests."""
     share = run.share_of_the_possible
     saved = f"saved {share:z.0%} of what could be saved" if share is not None else "had nothing to save"
+    kwh, least, most = map(kwh_in_words, (run.kwh, run.kwh_at_least, run.kwh_all_on))
     return (
-        f"{run.policy.name} {saved}: {run.kwh:.1f} kWh, where {run.kwh_at_least:.1f} was the least possible and every "
-        f"host on took {run.kwh_all_on:.1f}. Hosts were short of CPU in {run.share_short_of_cpu:.2%} of their steps "
+        f"{run.policy.name} {saved}: {kwh} kWh, where {least} was the least possible and every host on took {most}. "
+        f"Hosts were short of CPU in {run.share_short_of_cpu:.2%} of their steps "
         f"and of memory in {run.share_short_of_memory:.2%}; {count_of(run.moves, 'migration')}."
     )
 
@@ -87,7 +88,8 @@ def _bars(runs: Sequence[Rehearsed]) -> str:
     rows += [(run.policy.name, run.kwh, tone, _share(run)) for tone, run in enumerate(runs)]
     rows.append(("every host on", first.kwh_all_on, None, ""))
     cells = "".join(
-        f"<span>{escape(name)}</span>{bar(kwh / most, tone, f'{kwh:.1f} kWh{said}')}" for name, kwh, tone, said in rows
+        f"<span>{escape(name)}</span>{bar(kwh / most, tone, f'{kwh_in_words(kwh)} kWh{said}')}"
+        for name, kwh, tone, said in rows
     )
     return f'<div class="bars">{cells}</div>'
 
