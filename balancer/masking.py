@@ -55,6 +55,12 @@ class _Known:
             forms = sorted({form for each in self._secrets for form in _forms(each)}, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(re.escape, forms)))
 
+    def copy(self) -> _Known:
+        """Return what is known so far, to be added to by itself."""
+        same = _Known()
+        same._secrets, same._pattern = self._secrets, self._pattern
+        return same
+
     def masked(self, text: str) -> str:
         return self._pattern.sub(MASK, text) if self._pattern else text
 

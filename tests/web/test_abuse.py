@@ -11,7 +11,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from balancer.store.tokens import Role
-from balancer.web import api, pages
+from balancer.web import api, forms, pages
 from balancer.web import serving as server
 from balancer.web.guarding import MOST_BYTES
 from balancer.web.looks import Looks
@@ -25,7 +25,8 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 def posts(site: Stage) -> dict[str, bool]:
     """Return the path of each route that is posted to, filled in, and whether it reads a body; the API's need not."""
-    routers = api.router(site.door), pages.router(site.door, Looks(site.door, is_secure=False))
+    looks = Looks(site.door, is_secure=False)
+    routers = api.router(site.door), pages.router(site.door, looks), forms.router(site.door, looks)
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     values = {"name": "h2", "plan_id": site.plan.id, "answer": "approve"}
     paths = {
