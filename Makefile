@@ -15,8 +15,8 @@ run: $(VENV)/.for-use
 # since the stories share hosts whose power is proven, which takes minutes.
 LAB_TESTS := $(BIN)/pytest -q --reruns 1 --durations=10 --numprocesses 2 --dist loadfile
 
-# As many processes as there are cores, each with whole files, since some of these share a server.
-FAST_TESTS := $(BIN)/pytest -q --numprocesses auto --dist loadfile
+# Three processes, since a part of the time is waiting for services to begin; each with whole files, since some share a server.
+FAST_TESTS := $(BIN)/pytest -q --numprocesses 3 --dist loadfile
 
 test: lint
 	$(FAST_TESTS) -m "not lab and not long"

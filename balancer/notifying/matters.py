@@ -132,13 +132,15 @@ def _trouble(facts: Facts) -> Iterator[Matter]:
 
 
 def _doubts(facts: Facts) -> Iterator[Matter]:
-    guests = [doubt for doubt in facts.doubts if doubt.subject.startswith("vm:")]
+    guests: list[Doubt] = []
     for doubt in facts.doubts:
-        if doubt not in guests:
-            what = doubt.kind.replace("_", " ")
-            title = f"{_name(doubt)} is in doubt: {what}"
-            body = f"{_capital(doubt.detail or what)}. It is frozen, and no host is put to sleep."
-            yield Matter(Kind.DOUBTS, f"{doubt.subject} {doubt.kind}", Severity.WARNING, title, body)
+        if doubt.subject.startswith("vm:"):
+            guests.append(doubt)
+            continue
+        what = doubt.kind.replace("_", " ")
+        title = f"{_name(doubt)} is in doubt: {what}"
+        body = f"{_capital(doubt.detail or what)}. It is frozen, and no host is put to sleep."
+        yield Matter(Kind.DOUBTS, f"{doubt.subject} {doubt.kind}", Severity.WARNING, title, body)
     if guests:
         # Together: where a server of metrics is gone there are thousands, and one message each would say less.
         names = sorted({_name(doubt) for doubt in guests})

@@ -69,6 +69,7 @@ def test_a_host_without_capacity_is_left_by_whom_it_cannot_hold(
     assert plan["unmet"] == []
 
 
+@pytest.mark.long  # tests/solving says the same of the search
 def test_equal_guests_on_equal_hosts_are_spread_evenly_and_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

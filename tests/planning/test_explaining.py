@@ -268,7 +268,7 @@ def _flies(asked: Case, vm: str, host: str) -> Cluster:
     return later.while_moving(Move(vm, later.vm(vm).host, host))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6))
 def test_on_random_clusters_every_reason_is_true(seed: int) -> None:
     seen, policy = random_case(seed)

@@ -243,7 +243,7 @@ budget: {moves: 5, gib: 24}
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(clusters(), st.sampled_from([EVEN, SAVER, RULES]))
 def test_every_plan_is_safe_no_worse_than_staying_put_and_needs_no_second(drawn: Cluster, rules: Policy) -> None:
     plan = planned(drawn, rules)

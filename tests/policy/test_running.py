@@ -165,6 +165,7 @@ def test_a_hangup_has_the_file_read_at_once(tmp_path: Path) -> None:
         assert running.leaves_with() == 0
 
 
+@pytest.mark.long
 def test_a_hangup_sets_the_new_interval_at_once(tmp_path: Path) -> None:
     with service(tmp_path, interval_seconds=300) as running:
         running.waits_for(lambda: not running.ill)

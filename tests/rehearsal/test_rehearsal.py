@@ -136,7 +136,7 @@ def wavy() -> Laid:
     return laid(*curves, homes={"g0": "h0", "g1": "h1"}, failing=0.3)
 
 
-@pytest.mark.parametrize(("steps", "interval"), [(3, 300), (12, 300), (6, 900)])
+@pytest.mark.parametrize(("steps", "interval"), [(3, 300), pytest.param(12, 300, marks=pytest.mark.long), (6, 900)])
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, steps: int, interval: int) -> None:
     """Also where it is stopped between two looks: the next one comes when it was meant to."""
     wanted = SAVER.replace("quantile: 0.95", "risk: 0.05").replace("seconds: 300", f"seconds: {interval}")

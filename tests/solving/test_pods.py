@@ -88,7 +88,7 @@ def test_the_bound_by_prices_holds_for_whatever_was_found(seed: int) -> None:
     assert bound is None or bound <= find_placement(problem).objective + 1e-6
 
 
-@pytest.mark.parametrize("wish", [BOTH, FEWEST], ids=str)
+@pytest.mark.parametrize("wish", [pytest.param(BOTH, marks=pytest.mark.long), FEWEST], ids=str)
 def test_pods_lose_little_and_keep_the_budget(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = question(BenchCase(60, 600), wish)
     decision = in_pods(problem, 20, monkeypatch)

@@ -42,7 +42,7 @@ class TestOscillation:
         assert town.moves()
         assert max(town.moves().values()) <= 2  # in three hours
 
-    @pytest.mark.parametrize("half_period", [10, 30])
+    @pytest.mark.parametrize("half_period", [10, pytest.param(30, marks=pytest.mark.long)])
     def test_without_guards_guests_go_back_and_forth(self, tmp_path: Path, half_period: int) -> None:
         town = two_halves(tmp_path, half_period, guards=NO_GUARDS)
         town.live(180)

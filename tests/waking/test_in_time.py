@@ -112,13 +112,14 @@ class TestFlapping:
         policy = rules(SAVER + SHORT + NO_PATIENCE + more)
         return Town(folder, {"h1": TWELVE[:6], "h2": TWELVE[6:]}, policy, loads)
 
-    @pytest.mark.parametrize(("limit", "most"), [("1", 1), ("2", 2)])
+    @pytest.mark.parametrize(("limit", "most"), [("1", 1), pytest.param("2", 2, marks=pytest.mark.long)])
     def test_a_host_sleeps_no_more_often_than_a_day_allows(self, tmp_path: Path, limit: str, most: int) -> None:
         town = self.town(tmp_path, limit)
         town.live(12 * 60)
         slept = town.done(Action.POWER_OFF)
         assert max(slept.count(host) for host in slept) == most
 
+    @pytest.mark.long
     def test_without_a_limit_it_does_each_time(self, tmp_path: Path) -> None:
         town = self.town(tmp_path, "null")
         town.live(12 * 60)

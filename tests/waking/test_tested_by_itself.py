@@ -74,7 +74,7 @@ def test_its_plan_says_what_and_why_and_is_made_in_any_mode(tmp_path: Path) -> N
     ("trouble", "says"),
     [
         ("never_boots", "did not wake within 10 min"),
-        ("refuse_soft_shutdown", "was still on after 5 min"),
+        pytest.param("refuse_soft_shutdown", "was still on after 5 min", marks=pytest.mark.long),
         ("stop_bmc", "its power test failed: its BMC cannot be used"),
     ],
 )
@@ -213,7 +213,14 @@ def until(there: Town, host: str, phase: Phase) -> None:
     raise AssertionError(f"{host} was never {phase}")
 
 
-@pytest.mark.parametrize("phase", [Phase.SHUTTING_DOWN, Phase.OFF, Phase.BOOTING])
+@pytest.mark.parametrize(
+    "phase",
+    [
+        pytest.param(Phase.SHUTTING_DOWN, marks=pytest.mark.long),
+        Phase.OFF,
+        pytest.param(Phase.BOOTING, marks=pytest.mark.long),
+    ],
+)
 def test_a_balancer_that_is_killed_in_mid_test_brings_the_host_back(tmp_path: Path, phase: Phase) -> None:
     there = town(tmp_path)
     until(there, "h3", phase)
@@ -237,7 +244,7 @@ def test_it_is_brought_back_by_day_too(tmp_path: Path) -> None:
     assert there.is_up("h3") and proven(there) == ["h3"]
 
 
-@pytest.mark.parametrize("how", ["stop", "pause", "mode"])
+@pytest.mark.parametrize("how", ["stop", "pause", pytest.param("mode", marks=pytest.mark.long)])
 def test_a_stop_in_mid_test_leaves_no_host_switched_off(tmp_path: Path, how: str) -> None:
     there = town(tmp_path)
     until(there, "h3", Phase.OFF)

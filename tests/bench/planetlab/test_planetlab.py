@@ -144,6 +144,7 @@ def test_what_was_measured_before_is_not_measured_again(
     assert kept.read_text() == before and len(before.splitlines()) == 2
 
 
+@pytest.mark.long
 def test_a_day_that_was_stopped_goes_on_and_costs_what_both_sittings_cost(
     traces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
