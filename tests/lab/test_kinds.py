@@ -146,6 +146,7 @@ def test_a_local_disk_is_copied_and_its_old_file_is_gone(lab: Lab, platform: Lib
     assert disk_came_along(lab, "files", "hv2")
 
 
+@pytest.mark.long
 def test_a_disk_is_not_copied_over_a_file(lab: Lab, platform: LibvirtPlatform) -> None:
     lab.start_guest("files", "hv1", disk="local")
     (lab.local_dir("hv2") / "files.raw").write_text("somebody else's")

@@ -80,6 +80,7 @@ def test_guests_are_where_the_plan_said_and_a_second_time_nothing_moves(product:
     assert f"move {gone.vm} from {gone.source} to {gone.target}: the guest is seen on none" in stopped.stdout
 
 
+@pytest.mark.long
 def test_a_drained_host_is_left_by_guests_that_run_and_those_that_are_shut_off(product: Product, lab: Lab) -> None:
     counters = start_guests(lab, {"web": "hv2"}, load_percent=5, persistent=False)
     lab.define_guest(Guest("wiki", 5, 96, 1, None, ""), "hv2")
