@@ -43,6 +43,7 @@ class _Known:
 
     def __init__(self) -> None:
         self._secrets: frozenset[str] = frozenset()
+        self._forms: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
         self._adding = Lock()
 
@@ -51,18 +52,25 @@ class _Known:
             if len(secret) < SHORTEST or secret in self._secrets:
                 return
             self._secrets |= {secret}
-            # The longest first: of two secrets that begin alike, no rest of the longer one is left.
-            forms = sorted({form for each in self._secrets for form in _forms(each)}, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, forms)))
+            self._forms |= frozenset(_forms(secret))
+            self._pattern = None
 
     def copy(self) -> _Known:
         """Return what is known so far, to be added to by itself."""
         same = _Known()
-        same._secrets, same._pattern = self._secrets, self._pattern
+        same._secrets, same._forms = self._secrets, self._forms
         return same
 
     def masked(self, text: str) -> str:
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        if not self._forms:
+            return text
+        with self._adding:
+            if self._pattern is None:  # once for all that were read: a site has a thousand BMCs
+                # The longest first: of two secrets that begin alike, no rest of the longer one is left.
+                forms = sorted(self._forms, key=len, reverse=True)
+                self._pattern = re.compile("|".join(map(re.escape, forms)))
+            pattern = self._pattern
+        return pattern.sub(MASK, text)
 
 
 _known = _Known()

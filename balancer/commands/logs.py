@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -60,7 +61,9 @@ def _have_libraries_log_alike(said: list[Processor], rendering: Processor) -> No
 
 class _ToStandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        # A log that cannot be written (a full disk, a pipe that died) ends no thread of a library that warns.
+        with suppress(OSError, ValueError):
+            print(self.format(record), file=sys.stderr, flush=True)
 
 
 def log_what_nobody_caught() -> None:

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     HOST_DOES_NOT_WAKE = "host_does_not_wake"
     HOST_SET_ASIDE = "host_set_aside"
     BREAKER_OPEN = "breaker_open"
+    GUEST_CLASH = "guest_clash"
     POLICY_REFUSED = "policy_refused"
     DAILY_SUMMARY = "daily_summary"
 
@@ -38,7 +39,13 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
-URGENT: Final = (Kind.BREAKER_OPEN, Kind.HOST_DOES_NOT_WAKE, Kind.PLAN_FAILED, Kind.CYCLE_FAILS)
+URGENT: Final = (
+    Kind.BREAKER_OPEN,
+    Kind.GUEST_CLASH,
+    Kind.HOST_DOES_NOT_WAKE,
+    Kind.PLAN_FAILED,
+    Kind.CYCLE_FAILS,
+)
 
 _WEEKDAY = "(mon|tue|wed|thu|fri|sat|sun)"
 Weekdays = Annotated[str, StringConstraints(pattern=rf"^{_WEEKDAY}(-{_WEEKDAY})?$")]

@@ -49,7 +49,9 @@ class Silencer:
     def put(self, silence: Silence) -> str:
         """Begin or renew a silence; returns its id."""
         answer = self._ask("POST", "silences", as_posted(silence, self._cluster))
-        return str(answer.get("silenceID", "")) if isinstance(answer, dict) else ""
+        if not isinstance(answer, dict) or not answer.get("silenceID"):
+            raise NoticeError(NAME, "begin a silence", f"its answer is not one of API v2: {answer!r}")
+        return str(answer["silenceID"])
 
     def end(self, silence: Silence) -> None:
         """End a silence now."""
@@ -70,8 +72,7 @@ class Silencer:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, headers=headers, method=method)
         try:
-            seconds, tls = self._rules.deadline_seconds, self._tls()
-            with urllib.request.urlopen(request, timeout=seconds, context=tls) as answer:  # nosec B310  # http(s) alone
+            with self._opener().open(request, timeout=self._rules.deadline_seconds) as answer:
                 said = answer.read(MOST_BYTES)
             return json.loads(said) if said.strip() else None
         except urllib.error.HTTPError as refused:
@@ -79,6 +80,10 @@ class Silencer:
             raise NoticeError(NAME, what, f"it answers {refused.code}: {words or refused.reason}") from None
         except (OSError, http.client.HTTPException, ValueError) as failed:
             raise NoticeError(NAME, what, str(getattr(failed, "reason", "") or failed)) from None
+
+    def _opener(self) -> urllib.request.OpenerDirector:
+        tls = self._tls()
+        return urllib.request.build_opener(_NoRedirects, *([urllib.request.HTTPSHandler(context=tls)] if tls else []))
 
     def _credentials(self) -> dict[str, str]:
         if self._rules.secret_ref is None:
@@ -97,3 +102,10 @@ class Silencer:
         except OSError as failed:
             cause = f"{self._rules.ca_file} cannot be read: {failed.strerror or failed}"
             raise NoticeError(NAME, "trust its certificate", cause, "`ca_file` names a PEM file") from failed
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows nobody elsewhere: credentials would go along, and what is posted would not."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None

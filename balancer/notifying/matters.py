@@ -19,7 +19,7 @@ from balancer.store.proposals import Proposal, ProposalState, likeness
 
 MOST_LINES = 20  # of one message
 AN_HOUR = timedelta(hours=1)
-BY_LOOKING = (Kind.DOUBTS, Kind.HOST_DOES_NOT_WAKE, Kind.HOST_SET_ASIDE)
+BY_LOOKING = (Kind.DOUBTS, Kind.GUEST_CLASH, Kind.HOST_DOES_NOT_WAKE, Kind.HOST_SET_ASIDE)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,13 @@ def _trouble(facts: Facts) -> Iterator[Matter]:
 def _doubts(facts: Facts) -> Iterator[Matter]:
     guests: list[Doubt] = []
     for doubt in facts.doubts:
-        if doubt.subject.startswith("vm:"):
+        is_guest = doubt.subject.startswith("vm:")
+        if is_guest and doubt.kind == "clash":
+            title = f"{_name(doubt)} is found more than once"
+            body = f"{_capital(doubt.detail or 'it may run twice')}. It is frozen; look at once."
+            yield Matter(Kind.GUEST_CLASH, doubt.subject, Severity.CRITICAL, title, body)
+            continue
+        if is_guest:
             guests.append(doubt)
             continue
         what = doubt.kind.replace("_", " ")
@@ -177,7 +183,7 @@ def _waiting_plan(facts: Facts) -> Iterator[Matter]:
 
 def _of_plans(facts: Facts) -> Iterator[Matter]:
     for report in facts.ended:
-        yield from _of_ended(report)
+        yield from _of_ended(report, facts.marks)
     for each in facts.proposals:
         is_new = each.decided_at is not None and facts.now - each.decided_at < AN_HOUR
         if each.state is ProposalState.REFUSED and is_new:
@@ -185,9 +191,11 @@ def _of_plans(facts: Facts) -> Iterator[Matter]:
             yield Matter(Kind.PLAN_FAILED, f"plan:{each.id}", Severity.WARNING, title, body, ends=False)
 
 
-def _of_ended(report: RunReport) -> Iterator[Matter]:
-    told = [each for each in report.outcomes if not _is_told_of_its_host(each)]
-    wrong = [each for each in told if each.result in {Result.FAILED, Result.UNKNOWN}]
+def _of_ended(report: RunReport, marks: Mapping[str, HostMarks]) -> Iterator[Matter]:
+    told = [each for each in report.outcomes if not _is_told_of_its_host(each, marks)]
+    wrong = [each for each in told if each.alarm or each.result in {Result.FAILED, Result.UNKNOWN}]
+    # What has an alarm comes first: it names the matter, so that it hides behind no failure that was told before.
+    wrong.sort(key=lambda each: not each.alarm)
     refused = [each for each in told if each.result is Result.REFUSED]
     sentence, subject = f"{_capital(report.sentence)}.", f"plan:{report.plan_id}"
     if wrong:
@@ -204,9 +212,11 @@ def _of_ended(report: RunReport) -> Iterator[Matter]:
         yield Matter(Kind.PLAN_DONE, subject, Severity.INFO, f"a plan was carried out{in_part}", body, ends=False)
 
 
-def _is_told_of_its_host(outcome: Outcome) -> bool:
+def _is_told_of_its_host(outcome: Outcome, marks: Mapping[str, HostMarks]) -> bool:
     """Whether a host that did not come is told of by itself; that its plan failed says nothing more."""
-    return outcome.step.is_waking and outcome.result is Result.FAILED
+    host = marks.get(outcome.step.host or "")
+    is_set_aside = host is not None and host.quarantine is not None
+    return outcome.step.is_waking and outcome.result is Result.FAILED and is_set_aside
 
 
 def _summary(facts: Facts) -> Iterator[Matter]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from balancer.domain.cluster import Cluster
 from balancer.domain.host import HostState
 from balancer.domain.notices import Kind, Notify
 from balancer.errors import BalancerError
@@ -20,7 +21,7 @@ from balancer.notifying.daily import Summed, summed_apart
 from balancer.notifying.delivering import BETWEEN_WARNINGS, Delivery
 from balancer.notifying.ledger import news
 from balancer.notifying.matters import Facts, Summary, matters
-from balancer.notifying.silences import Sleepers, sleepers
+from balancer.notifying.silences import Looked, Sleepers, sleepers
 from balancer.notifying.targets import Send, sender
 from balancer.notifying.whom import letters, summary_is_due
 from balancer.published import Board
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 SECONDS_BETWEEN_LOOKS = 15.0  # a pause, a quarantine or the end of quiet hours changes nothing that is published
 SECONDS_TO_END = 5.0
 SILENCES_ANYWAY = timedelta(minutes=5)  # an Alertmanager may have lost them, or somebody may have ended one
+TO_NOTE_IT = timedelta(minutes=1)  # from the end of a shutdown until it is in the journal
 SILENT = frozenset({HostState.UNREACHABLE, HostState.POWERED_OFF, HostState.STANDBY, HostState.WAKING})
 
 
@@ -68,7 +70,7 @@ class Notifier:
             now=now,
             looked_at=seen.taken_at if seen is not None else None,
             doubts=seen.doubts if seen is not None else (),
-            up=frozenset(host.name for host in seen.hosts if host.state not in SILENT) if seen is not None else (),
+            up=_up(seen),
             trouble=health.trouble,
             refused=health.refused,
             halts=store.halts.in_force(now),
@@ -78,6 +80,10 @@ class Notifier:
             ended=self._board.ended_since(self._seen),
             summary=self.summary,
         )
+
+
+def _up(seen: Cluster | None) -> frozenset[str]:
+    return frozenset(host.name for host in seen.hosts if host.state not in SILENT) if seen is not None else frozenset()
 
 
 class Daily:
@@ -100,8 +106,8 @@ class Daily:
 class Silences:
     """Has an Alertmanager keep silent about hosts that sleep: when one falls asleep or comes, and now and then."""
 
-    def __init__(self, site: Site, silencer: Silencer) -> None:
-        self._site, self._silencer = site, silencer
+    def __init__(self, site: Site, board: Board, silencer: Silencer) -> None:
+        self._site, self._board, self._silencer = site, board, silencer
         self._kept: Sleepers | None = None
         self._kept_at: datetime | None = None
 
@@ -110,7 +116,7 @@ class Silences:
         if self._site.stands_by:
             return
         store, now = self._site.acting.store, self._site.clock.now()
-        wanted = sleepers(store.marks.all(), store.journal.unsettled())
+        wanted = sleepers(store.marks.all(), store.journal.unsettled(), self._looked(now))
         is_due = self._kept_at is None or now - self._kept_at >= SILENCES_ANYWAY
         if wanted == self._kept and not is_due:
             return
@@ -120,6 +126,17 @@ class Silences:
             log.info(f"an Alertmanager is silent until {silence.ends:%H:%M %Z}", comment=silence.comment)
         for silence in done.end:
             log.info("a silence of an Alertmanager was ended", comment=silence.comment)
+
+    def _looked(self, now: datetime) -> Looked:
+        file, latest = self._site.acting.file, self._board.latest
+        seen = latest.cycle.seen if latest is not None else None
+        return Looked(
+            now,
+            hosts=frozenset(host.name for host in file.hosts),
+            up=_up(seen),
+            at=seen.taken_at if seen is not None else None,
+            shutdown_takes=timedelta(seconds=file.shutdown_deadline_seconds) + TO_NOTE_IT,
+        )
 
 
 class Beside:
@@ -176,7 +193,7 @@ def told_to_people(site: Site, board: Board, secrets: Path, state: Path) -> Iter
             daily = Daily(site, notifier, file.notify, summed_apart(file, secrets, state))
             at_work.append(Beside("the daily summary", board, daily.look))
     if file.alertmanager is not None:
-        silences = Silences(site, Silencer(file.alertmanager, site.name, secrets))
+        silences = Silences(site, board, Silencer(file.alertmanager, site.name, secrets))
         at_work.append(Beside("silencing", board, silences.look))
     for thread in at_work:
         thread.begin()

@@ -41,6 +41,25 @@ class Sleepers:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """What is known of the hosts besides what was written down.
+
+    up: hosts that were seen up when somebody looked last, at `at`
+    shutdown_takes: after that long a shutdown has ended, whatever was written down of it
+    """
+
+    now: datetime
+    hosts: frozenset[str]
+    up: frozenset[str] = frozenset()
+    at: datetime | None = None
+    shutdown_takes: timedelta = timedelta(minutes=5)
+
+    def has_seen_up(self, host: str, since: datetime) -> bool:
+        """Whether a host was up after a moment."""
+        return self.at is not None and self.at > since and host in self.up
+
+
+@dataclass(frozen=True)
 class Changes:
     """What is to be asked of an Alertmanager: silences to begin or to renew, and those to end now."""
 
@@ -48,20 +67,31 @@ class Changes:
     end: tuple[Silence, ...] = ()
 
 
-def sleepers(marks: Mapping[str, HostMarks], under_way: Sequence[JournalEntry]) -> Sleepers:
-    """Return who sleeps by our hand; who is asked to shut down counts already, for alerts do not wait for its end."""
+def sleepers(marks: Mapping[str, HostMarks], under_way: Sequence[JournalEntry], looked: Looked) -> Sleepers:
+    """Return who sleeps by our hand; who is asked to shut down counts already, for alerts do not wait for its end.
+
+    What was written down is believed only as long as nobody has seen the host up since, and of hosts that are there.
+    """
     lost = frozenset(host for host, mark in marks.items() if mark.is_lost)
     going = {
-        entry.step.host: f"is put to sleep since {entry.at:%Y-%m-%d %H:%M %Z}"
+        entry.step.host: (entry.at, f"is put to sleep since {entry.at:%Y-%m-%d %H:%M %Z}")
         for entry in under_way
-        if entry.action is Action.POWER_OFF and entry.state is EntryState.BEGUN and entry.step.host
+        if entry.action is Action.POWER_OFF
+        and entry.state is EntryState.BEGUN
+        and entry.step.host
+        and looked.now - entry.at <= looked.shutdown_takes
     }
     gone = {
-        host: f"sleeps since {mark.asleep_since:%Y-%m-%d %H:%M %Z}"
+        host: (mark.asleep_since, f"sleeps since {mark.asleep_since:%Y-%m-%d %H:%M %Z}")
         for host, mark in marks.items()
         if mark.asleep_since is not None
     }
-    return Sleepers({host: why for host, why in (going | gone).items() if host not in lost}, lost)
+    believed = {
+        host: why
+        for host, (since, why) in (going | gone).items()
+        if host in looked.hosts and host not in lost and (host in going or not looked.has_seen_up(host, since))
+    }
+    return Sleepers(believed, lost)
 
 
 def changes(wanted: Sleepers, present: Sequence[Silence], cluster: str, rules: Alertmanager, now: datetime) -> Changes:

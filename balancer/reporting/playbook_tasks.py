@@ -156,6 +156,7 @@ CARRY_OUT: Final = """\
       until: ended is finished
       retries: "{{ deadline_seconds }}"
       delay: 2
+      failed_when: false  # told below: the others have arrived, and are seen to first
 
     - name: See where the guests are now
       ansible.builtin.command:
@@ -165,7 +166,50 @@ CARRY_OUT: Final = """\
         label: "{{ item.what }}"
       register: looked_again
       changed_when: false
-      failed_when: looked_again.rc != 0 and item.has_to_answer
+      failed_when: false  # likewise
+      when: not ansible_check_mode
+
+    - name: Start those with their host that did so before
+      ansible.builtin.command:
+        argv:
+          - virsh
+          - --connect
+          - "{{ item.target_uri }}"
+          - autostart
+          - --domain
+          - "{{ item.guest }}"
+      vars:
+        now_seen: >-
+          {{ dict(looked_again.results | map(attribute='item.what')
+          | zip(looked_again.results | map(attribute='stdout_lines'))) }}
+      loop: "{{ moves }}"
+      loop_control:
+        label: "{{ item.what }}"
+      when:
+        - not ansible_check_mode
+        - item.guest in seen['autostart on ' ~ item.source]
+        - item.guest not in now_seen[item.before]
+        - item.guest in (item.after | map('extract', now_seen) | flatten)
+      changed_when: true
+
+    - name: Stop where a migration has failed
+      ansible.builtin.assert:
+        that: item.rc is defined and item.rc == 0
+        fail_msg: "{{ item.item.item.what }}: {{ item.stderr | default('it has not ended in time', true) }}"
+        quiet: true
+      loop: "{{ ended.results }}"
+      loop_control:
+        label: "{{ item.item.item.what }}"
+      when: not ansible_check_mode
+
+    - name: Stop where a host does not answer
+      ansible.builtin.assert:
+        that: item.rc == 0 or not item.item.has_to_answer
+        fail_msg: "{{ item.item.what }}: {{ item.stderr }}"
+        quiet: true
+      loop: "{{ looked_again.results }}"
+      loop_control:
+        label: "{{ item.item.what }}"
       when: not ansible_check_mode
 
     - name: Stop where a guest has not arrived
@@ -183,21 +227,4 @@ CARRY_OUT: Final = """\
       loop_control:
         label: "{{ item.what }}"
       when: not ansible_check_mode
-
-    - name: Start those with their host that did so before
-      ansible.builtin.command:
-        argv:
-          - virsh
-          - --connect
-          - "{{ item.target_uri }}"
-          - autostart
-          - --domain
-          - "{{ item.guest }}"
-      loop: "{{ moves }}"
-      loop_control:
-        label: "{{ item.what }}"
-      when:
-        - not ansible_check_mode
-        - item.guest in seen['autostart on ' ~ item.source]
-      changed_when: true
 """

@@ -85,7 +85,8 @@ class Rhythm:
         if early and self._scheduler is not None and self._scheduler.running and self._may_hurry():
             self._last_early = now
             for job in self._scheduler.get_jobs():
-                job.modify(next_run_time=datetime.now().astimezone())
+                with suppress(JobLookupError):  # likewise
+                    job.modify(next_run_time=datetime.now().astimezone())
 
     def end(self) -> None:
         """Begin nothing any more, and wait for what is being done.

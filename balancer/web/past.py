@@ -50,8 +50,9 @@ def replay(door: Door, plan_id: str) -> Replayed:
     with door.thinking():
         cycle = think(then.snapshot, then.policy, then.memory)
     before, after = list(map(str, then.plan.steps)), list(map(str, cycle.plan.steps))
-    only_then = tuple(step for step in before if step not in set(after))
-    only_now = tuple(step for step in after if step not in set(before))
+    known_then, known_now = set(before), set(after)
+    only_then = tuple(step for step in before if step not in known_now)
+    only_now = tuple(step for step in after if step not in known_then)
     return Replayed(cycle.sentence, cycle.plan, only_then, only_now, same=before == after)
 
 

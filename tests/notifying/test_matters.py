@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from balancer.domain.cluster import Doubt
-from balancer.domain.notices import Kind, Severity
+from balancer.domain.notices import URGENT, Kind, Severity
 from balancer.domain.plan import Action, Plan, Step
 from balancer.execution import Outcome, Result, RunReport
 from balancer.notifying.matters import Facts, Matter, Summary, matters
@@ -37,10 +37,7 @@ def only(**said: Any) -> Matter:
 
 
 def ended(*outcomes: tuple[Step, Result], steps: int = 0, alarm: bool = False) -> RunReport:
-    done = tuple(
-        Outcome(step, result, f"it {result}", NOON, NOON, alarm=alarm and result is Result.FAILED)
-        for step, result in outcomes
-    )
+    done = tuple(Outcome(step, result, f"it {result}", NOON, NOON, alarm=alarm) for step, result in outcomes)
     return RunReport("plan-1", steps or len(done), done, NOON, NOON + A_MINUTE, needs_replan=False)
 
 
@@ -117,12 +114,18 @@ def test_a_step_whose_end_nobody_knows_is_grave_and_one_under_way_is_nothing() -
             ended((MOVE, Result.REFUSED)),
             [(Kind.PLAN_FAILED, "a plan was given up: the cluster was not as it had been", Severity.INFO)],
         ),
-        (ended((WAKE, Result.FAILED), (MOVE, Result.SKIPPED)), []),  # its host is told of by itself
         (ended((MOVE, Result.SKIPPED)), []),
     ],
 )
 def test_what_became_of_a_plan(report: RunReport, told: list[tuple[Kind, str, Severity]]) -> None:
     assert found(ended=(report,)) == told
+
+
+def test_a_host_that_did_not_come_is_told_of_by_itself_and_its_plan_says_nothing_more() -> None:
+    report = ended((WAKE, Result.FAILED), (MOVE, Result.SKIPPED))
+    marks = {"h3": HostMarks("h3", asleep_since=NOON, quarantine=QUARANTINE)}
+    assert [kind for kind, _, _ in found(ended=(report,), marks=marks)] == [Kind.HOST_DOES_NOT_WAKE]
+    assert [kind for kind, _, _ in found(ended=(report,))] == [Kind.PLAN_FAILED]
 
 
 def test_two_plans_that_fail_at_the_same_step_are_the_same_matter() -> None:
@@ -172,12 +175,14 @@ def test_what_matters_most_comes_first() -> None:
 def test_before_the_first_look_nobody_says_what_looking_tells() -> None:
     assert set(replace(CALM, looked_at=None).unseen) == {
         Kind.DOUBTS,
+        Kind.GUEST_CLASH,
         Kind.HOST_DOES_NOT_WAKE,
         Kind.HOST_SET_ASIDE,
         Kind.CYCLE_FAILS,
     }
     assert set(replace(CALM, looked_at=None, trouble="no route").unseen) == {
         Kind.DOUBTS,
+        Kind.GUEST_CLASH,
         Kind.HOST_DOES_NOT_WAKE,
         Kind.HOST_SET_ASIDE,
     }
@@ -188,3 +193,35 @@ def test_a_long_list_is_cut_with_a_word(tmp_path: Path) -> None:
     steps = [MOVE.model_copy(update={"id": f"s{number}", "vm": f"vm{number}"}) for number in range(300)]
     body = only(ended=(ended(*((step, Result.DONE) for step in steps)),)).body
     assert len(body.splitlines()) == 22 and body.endswith("- and 280 more")
+
+
+def test_a_guest_that_may_run_twice_is_grave_and_by_itself() -> None:
+    detail = "it is active on h1 and h2 at once: it may run twice"
+    clash = Doubt(subject="vm:db1", kind="clash", detail=detail)
+    other = Doubt(subject="vm:web1", kind="missing", detail="no reading")
+    grave, calm = sorted(matters(replace(CALM, doubts=(other, clash))), key=lambda each: -each.severity.rank)
+    assert (grave.kind, grave.severity, grave.subject) == (Kind.GUEST_CLASH, Severity.CRITICAL, "vm:db1")
+    assert "active on h1 and h2" in grave.body and grave.kind in URGENT
+    assert (calm.kind, calm.title) == (Kind.DOUBTS, "1 guest in doubt")
+
+
+def test_a_step_that_was_done_and_left_something_for_a_person_is_no_success() -> None:
+    told = only(ended=(ended((MOVE, Result.DONE), alarm=True),))
+    assert (told.kind, told.severity) == (Kind.PLAN_FAILED, Severity.CRITICAL)
+
+
+def test_an_alarm_does_not_hide_behind_a_failure_that_was_told_before() -> None:
+    other = Step(id="s9", action=Action.MOVE, vm="web1", source="h1", target="h3")
+    outcomes = (
+        Outcome(MOVE, Result.FAILED, "x", NOON, NOON),
+        Outcome(other, Result.FAILED, "y", NOON, NOON, alarm=True),
+    )
+    told = only(ended=(RunReport("plan-1", 2, outcomes, NOON, NOON + A_MINUTE, needs_replan=False),))
+    assert told.subject == str(other) and told.severity is Severity.CRITICAL
+
+
+def test_a_host_that_came_with_a_guest_that_runs_elsewhere_is_told_although_it_woke() -> None:
+    told = only(
+        ended=(RunReport("p", 1, (Outcome(WAKE, Result.FAILED, "clash", NOON, NOON, alarm=True),), NOON, NOON, False),)
+    )
+    assert told.severity is Severity.CRITICAL

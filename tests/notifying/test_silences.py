@@ -19,7 +19,7 @@ from balancer.domain.notices import Alertmanager
 from balancer.domain.plan import Action, Step
 from balancer.errors import NoticeError
 from balancer.notifying.alertmanager import Silencer
-from balancer.notifying.silences import Changes, Silence, Sleepers, changes, matchers_of, sleepers
+from balancer.notifying.silences import Changes, Looked, Silence, Sleepers, changes, matchers_of, sleepers
 from balancer.store import Store
 from balancer.store.journal import EntryState, JournalEntry
 from tests.notifying.alertmanagers import Running, a_real_one, a_stand_in
@@ -169,12 +169,36 @@ def test_who_is_asked_to_shut_down_sleeps_already_and_who_did_not_come_no_more(s
     going = JournalEntry(NOON, "plan-1", Step(id="s1", action=Action.POWER_OFF, host="h3"))
     unknown = JournalEntry(NOON, "plan-1", Step(id="s2", action=Action.POWER_OFF, host="h5"), state=EntryState.UNKNOWN)
     moving = JournalEntry(NOON, "plan-1", Step(id="s3", action=Action.MOVE, vm="a", source="h6", target="h7"))
-    found = sleepers(store.marks.all(), (going, unknown, moving))
+    found = sleepers(store.marks.all(), (going, unknown, moving), looked())
     assert found.why == {
         "h1": "sleeps since 2026-11-23 12:00 UTC",
         "h3": "is put to sleep since 2026-11-23 12:00 UTC",
     }
     assert found.lost == {"h2"}
+
+
+def looked(minutes: float = 1, **said: Any) -> Looked:
+    hosts = frozenset(f"h{number}" for number in range(1, 8))
+    return replace(Looked(NOON + timedelta(minutes=minutes), hosts), **said)
+
+
+def test_who_was_seen_up_since_sleeps_no_more_whatever_was_written_down(store: Store) -> None:
+    store.marks.fell_asleep("h1", NOON)
+    store.marks.fell_asleep("h2", NOON)
+    marks, up = store.marks.all(), frozenset({"h1"})
+    assert sleepers(marks, (), looked(up=up, at=NOON - timedelta(minutes=1))).why.keys() == {"h1", "h2"}
+    assert sleepers(marks, (), looked(up=up, at=NOON + timedelta(minutes=1))).why.keys() == {"h2"}
+
+
+def test_a_shutdown_that_was_never_noted_to_have_ended_is_silent_no_longer_than_it_may_take(store: Store) -> None:
+    going = JournalEntry(NOON, "plan-1", Step(id="s1", action=Action.POWER_OFF, host="h3"))
+    assert sleepers({}, (going,), looked(minutes=5)).why.keys() == {"h3"}
+    assert sleepers({}, (going,), looked(minutes=6)).why == {}
+
+
+def test_a_host_that_left_the_site_is_not_kept_silent(store: Store) -> None:
+    store.marks.fell_asleep("h9", NOON)
+    assert sleepers(store.marks.all(), (), looked()).why == {}
 
 
 # -- the API

@@ -46,7 +46,7 @@ class ToldTown(Town):
         """Begin to tell, as a start of the service does."""
         self.board = Board()
         self.notifier = Notifier(self.site, self.board, self.telling, sender(Path("/nonexistent")))
-        self.silences = Silences(self.site, self)  # type: ignore[arg-type]
+        self.silences = Silences(self.site, self.board, self)  # type: ignore[arg-type]
         finish = self.site.finish
 
         def told(runner: Runner) -> RunReport:

@@ -70,7 +70,13 @@ def test_what_cannot_wait_goes_at_night_and_the_rest_in_the_morning() -> None:
     some = rules(quiet=NIGHT)
     midnight, morning = NOON.replace(hour=0), NOON.replace(hour=7)
     at_night = {kind for kind in Kind if may_go(letter(kind), some.targets[0], some, midnight)}
-    assert at_night == {Kind.BREAKER_OPEN, Kind.HOST_DOES_NOT_WAKE, Kind.PLAN_FAILED, Kind.CYCLE_FAILS}
+    assert at_night == {
+        Kind.BREAKER_OPEN,
+        Kind.GUEST_CLASH,
+        Kind.HOST_DOES_NOT_WAKE,
+        Kind.PLAN_FAILED,
+        Kind.CYCLE_FAILS,
+    }
     assert all(may_go(letter(kind), some.targets[0], some, morning) for kind in Kind)
     assert not may_go(letter(Kind.PLAN_FAILED, severity=Severity.INFO), some.targets[0], some, midnight)
 

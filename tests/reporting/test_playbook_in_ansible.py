@@ -105,12 +105,12 @@ def test_a_guest_that_is_not_where_it_was_stops_everything(
 
 @pytest.mark.long
 def test_a_migration_that_fails_lets_the_others_of_its_wave_arrive_and_stops_the_rest(tmp_path: Path) -> None:
-    stand_in = StandIn(tmp_path, h1={A: RUNS, B: RUNS}, h2={D: RUNS}, h3={})
+    stand_in = StandIn(tmp_path, h1={A: RUNS, B: [*RUNS, "autostart"]}, h2={D: RUNS}, h3={})
     stand_in.changes(failing=[A])
     said = stand_in.plays(playbook(*TWO_WAVES))
     assert said.returncode != 0
     assert "Unsafe migration" in said.stdout and "s1, move a from h1 to h2" in said.stdout
-    assert stand_in.hosts == {uri_of("h1"): {A: RUNS}, uri_of("h2"): {D: RUNS}, uri_of("h3"): {B: RUNS}}
+    assert stand_in.hosts == {uri_of("h1"): {A: RUNS}, uri_of("h2"): {D: RUNS}, uri_of("h3"): {B: [*RUNS, "autostart"]}}
 
 
 @pytest.mark.long
