@@ -63,13 +63,13 @@ class Carrying:
         except Exception:
             log.exception("acting stopped by a fault of the balancer's own")
         self._of_people.discard(runner)
+        report = runner.report()
         try:
-            report = self._site.finish(runner)
+            self._site.finish(runner)
             if proposal_id:
                 self._site.acting.store.proposals.end(proposal_id, ProposalState.ENDED, report.sentence)
         except BalancerError as failed:
-            log.error("what was done could not be remembered", cause=str(failed))
-            return
+            log.error("what was done could not be remembered", cause=str(failed))  # and is told all the same
         self._publish(report)
         log.info(report.sentence, plan=report.plan_id)
         for alarm in report.alarms:
