@@ -19,7 +19,7 @@ LAB_TESTS := $(BIN)/pytest -q --reruns 1 --durations=10 --numprocesses 2 --dist 
 FAST_TESTS := nice $(BIN)/pytest -q --numprocesses 3 --dist loadfile
 
 # Side by side: the lab mostly waits, for guests that boot and memory that is copied, and goes first where both want the processor.
-# What each says comes when it has ended, the fast ones first.
+# What each says comes when it has ended.
 test: lint
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target fast-tests lab-tests
 

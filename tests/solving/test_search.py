@@ -20,7 +20,7 @@ BY_SEARCH = Effort(exact_binaries=0, restarts=3)
 middling = st.builds(random_problem, st.integers(0, 10_000), st.integers(3, 6), st.integers(6, 16), st.just(BY_SEARCH))
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=25, deadline=None)
 @given(middling)
 def test_what_the_search_finds_is_legal_and_never_worse(problem: Problem) -> None:
     decision = find_placement(problem)
@@ -28,7 +28,7 @@ def test_what_the_search_finds_is_legal_and_never_worse(problem: Problem) -> Non
     assert (round(decision.excess, 6), decision.objective) <= (round(decision.excess_now, 6), decision.objective_now)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=25, deadline=None)
 @given(middling)
 def test_the_bound_is_below_what_was_found(problem: Problem) -> None:
     decision = find_placement(problem)
@@ -45,7 +45,7 @@ def test_the_flow_model_bounds_every_legal_placement(seed: int) -> None:
     assert bound <= cost + 2e-6 or excess_of_cluster(problem, problem.cluster) > 0
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=25, deadline=None)
 @given(middling, st.integers(0, 1000))
 def test_each_change_is_what_the_score_says(problem: Problem, seed: int) -> None:
     arrays, rng = arrays_of(problem), np.random.default_rng(seed)
@@ -66,7 +66,7 @@ def test_each_change_is_what_the_score_says(problem: Problem, seed: int) -> None
         np.testing.assert_allclose(state.changes(), fresh.changes(), atol=1e-9)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=25, deadline=None)
 @given(middling)
 def test_each_swap_is_legal_and_changes_what_was_said(problem: Problem) -> None:
     arrays = arrays_of(problem)

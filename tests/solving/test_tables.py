@@ -113,7 +113,7 @@ def test_the_solver_and_the_wishes_agree_on_what_a_placement_costs(seed: int) ->
     assert decision.objective == pytest.approx(wishes.score(problem.cluster, later), abs=1e-9)
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(derandomize=True, max_examples=40, deadline=None)
 @given(middling, st.integers(0, 1000))
 def test_each_change_is_what_the_score_says(problem: Problem, seed: int) -> None:
     arrays, rng = arrays_of(problem), np.random.default_rng(seed)
@@ -131,7 +131,7 @@ def test_each_change_is_what_the_score_says(problem: Problem, seed: int) -> None
         np.testing.assert_allclose(state.changes(), State(arrays, state.solution()).changes(), atol=1e-9)
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(derandomize=True, max_examples=40, deadline=None)
 @given(middling)
 def test_each_swap_changes_what_was_said(problem: Problem) -> None:
     for made in swaps_from_today(arrays_of(problem)):

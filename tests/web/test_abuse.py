@@ -73,7 +73,9 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize("number", range(len(BODIES)))
+@pytest.mark.parametrize(
+    "number", [pytest.param(each, marks=pytest.mark.long if each % 6 else ()) for each in range(len(BODIES))]
+)
 def test_no_body_makes_the_server_fail(number: int, fresh: Stage) -> None:
     kind, body = BODIES[number]
     browser = fresh.browser(Role.ADMIN)
