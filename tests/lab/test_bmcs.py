@@ -104,6 +104,7 @@ def test_a_host_is_tested_put_to_sleep_and_woken(bmcs: Bmcs, product: Product, l
 
 
 @pytest.mark.parametrize("bmcs", ["redfish", IPMI], indirect=True)
+@pytest.mark.long
 def test_each_trouble_leaves_the_host_on_and_says_what_to_do(bmcs: Bmcs, product: Product, lab: Lab) -> None:
     counters = start_guests(lab, {"web": "hv1", "dns": "hv2"}, load_percent=5)
     seen_to_wake(product, "hv3")

@@ -50,6 +50,7 @@ def settled(homes: Mapping[str, str]) -> dict[str, list[str]]:
     return {vm: [host, host] for vm, host in homes.items()}
 
 
+@pytest.mark.long
 def test_guests_are_where_the_plan_said_and_a_second_time_nothing_moves(product: Product, lab: Lab) -> None:
     counters = start_guests(lab, HOMES, load_percent=22, autostart=True)
     product.has_policy(f"{EVEN}\nmigration: {{allow_post_copy: true, bandwidth_mib_per_s: 500}}")

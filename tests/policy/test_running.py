@@ -153,6 +153,7 @@ def test_a_bad_file_is_refused_loudly_and_the_service_works_on(tmp_path: Path) -
         assert running.leaves_with() == 0
 
 
+@pytest.mark.long
 def test_a_hangup_has_the_file_read_at_once(tmp_path: Path) -> None:
     with service(tmp_path, interval_seconds=300) as running:
         running.waits_for(lambda: not running.ill)
@@ -176,6 +177,7 @@ def test_a_hangup_sets_the_new_interval_at_once(tmp_path: Path) -> None:
         assert running.leaves_with() == 0
 
 
+@pytest.mark.long
 def test_an_interval_that_changes_is_kept_to(tmp_path: Path) -> None:
     with service(tmp_path, interval_seconds=1) as running:
         running.waits_for(lambda: not running.ill)

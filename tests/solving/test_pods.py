@@ -89,6 +89,7 @@ def test_the_bound_by_prices_holds_for_whatever_was_found(seed: int) -> None:
 
 
 @pytest.mark.parametrize("wish", [pytest.param(BOTH, marks=pytest.mark.long), FEWEST], ids=str)
+@pytest.mark.long
 def test_pods_lose_little_and_keep_the_budget(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = question(BenchCase(60, 600), wish)
     decision = in_pods(problem, 20, monkeypatch)

@@ -36,6 +36,7 @@ class TestOscillation:
         town.live(120)
         assert town.moves() == {}
 
+    @pytest.mark.long
     def test_a_load_that_swings_slowly_moves_no_guest_back_and_forth(self, tmp_path: Path) -> None:
         town = two_halves(tmp_path, half_period_minutes=30, guards="")
         town.live(180)
@@ -43,6 +44,7 @@ class TestOscillation:
         assert max(town.moves().values()) <= 2  # in three hours
 
     @pytest.mark.parametrize("half_period", [10, pytest.param(30, marks=pytest.mark.long)])
+    @pytest.mark.long
     def test_without_guards_guests_go_back_and_forth(self, tmp_path: Path, half_period: int) -> None:
         town = two_halves(tmp_path, half_period, guards=NO_GUARDS)
         town.live(180)

@@ -47,6 +47,7 @@ class TestMondayMorning:
         town.live(30, before_each=town.note_the_starved)
         assert town.starved == []
 
+    @pytest.mark.long
     def test_without_forecasts_it_is_met_asleep(self, tmp_path: Path) -> None:
         town = self.town(tmp_path, SHORT)
         town.live(60)
@@ -159,6 +160,7 @@ class TestOneThatDoesNotCome:
         town.world.heal(first)
         assert self._first(town) == other
 
+    @pytest.mark.long
     def test_where_no_other_is_left_it_is(self, tmp_path: Path) -> None:
         town, first, other = self.town(tmp_path)
         for host in (first, other):

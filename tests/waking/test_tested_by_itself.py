@@ -110,6 +110,7 @@ def test_load_that_rises_in_the_window_keeps_a_test_from_beginning(tmp_path: Pat
     assert any("cores are expected within" in detail for detail in waits), waits
 
 
+@pytest.mark.long
 def test_a_reserve_is_kept_while_a_host_is_away(tmp_path: Path) -> None:
     there = town(tmp_path, "constraints: [{kind: reserve, host_failures: 1}]\n", homes={"h1": ["a-1"], "h2": ["b-1"]})
     cycles = there.live(2 * 60)
@@ -125,6 +126,7 @@ def test_a_sleeper_whose_proof_is_old_is_only_woken(tmp_path: Path) -> None:
     assert "h3" in proven(there)
 
 
+@pytest.mark.long
 def test_a_bmc_that_reports_no_guid_is_tried_by_a_person_first(tmp_path: Path) -> None:
     there = town(tmp_path, bmc_has_guid=False)
     there.live(2 * 60)
@@ -149,6 +151,7 @@ def test_bmcs_that_were_tried_once_are_tested_by_themselves(tmp_path: Path) -> N
     assert proven(there) == ["h3", "h1", "h2"]
 
 
+@pytest.mark.long
 def test_a_host_that_another_goes_down_with_leaves_the_scheme_and_all_are_brought_back(tmp_path: Path) -> None:
     """The cables of h3 and h2 were exchanged since, and nothing but watching can tell."""
     there = tried_once(town(tmp_path, bmc_has_guid=False))
@@ -179,6 +182,7 @@ def test_another_that_goes_while_the_host_comes_back_is_no_proof_either(tmp_path
     assert "h2 did not return within the deadline" in store.power_tests.all()["h3"].words and there.is_up("h3")
 
 
+@pytest.mark.long
 def test_another_that_was_put_to_sleep_meanwhile_is_no_reason_to_doubt(tmp_path: Path) -> None:
     there = town(tmp_path, homes={**RACK, "h4": []})
     until(there, "h3", Phase.BOOTING)
@@ -221,6 +225,7 @@ def until(there: Town, host: str, phase: Phase) -> None:
         pytest.param(Phase.BOOTING, marks=pytest.mark.long),
     ],
 )
+@pytest.mark.long
 def test_a_balancer_that_is_killed_in_mid_test_brings_the_host_back(tmp_path: Path, phase: Phase) -> None:
     there = town(tmp_path)
     until(there, "h3", phase)
@@ -245,6 +250,7 @@ def test_it_is_brought_back_by_day_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["stop", "pause", pytest.param("mode", marks=pytest.mark.long)])
+@pytest.mark.long
 def test_a_stop_in_mid_test_leaves_no_host_switched_off(tmp_path: Path, how: str) -> None:
     there = town(tmp_path)
     until(there, "h3", Phase.OFF)
