@@ -264,6 +264,8 @@ def test_a_real_alertmanager_hears_the_others_and_the_one_that_does_not_wake(
         waits_for(lambda: running.heard() == {"h10:9100"})
         silencer.keep_silent(asleep("h1", lost=("h2",)), now)
         waits_for(lambda: running.heard() == {"h10:9100", "h2:9100"})
+        assert running.heard() == {"h10:9100", "h2:9100"}
+        assert ["h1 sleeps" in each["comment"] for each in running.silences()] == [True]
 
 
 def test_credentials_go_along_and_a_refusal_says_what_was_answered(monkeypatch: pytest.MonkeyPatch) -> None:
